@@ -252,6 +252,9 @@ func write(root string, want map[string]string, existing []string) error {
 		if got, err := os.ReadFile(path); err == nil && string(got) == content {
 			continue
 		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			return err
 		}

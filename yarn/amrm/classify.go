@@ -1,0 +1,48 @@
+package amrm
+
+import "strings"
+
+const yarnExceptions = "org.apache.hadoop.yarn.exceptions."
+
+var kindByClass = map[string]failureKind{
+	yarnExceptions + "ApplicationMasterNotRegisteredException":  failNotRegistered,
+	yarnExceptions + "ApplicationAttemptNotFoundException":      failAttemptGone,
+	yarnExceptions + "InvalidResourceRequestException":          failAsk,
+	yarnExceptions + "InvalidLabelResourceRequestException":     failAsk,
+	yarnExceptions + "SchedulerInvalidResoureRequestException":  failAsk,
+	yarnExceptions + "InvalidResourceBlacklistRequestException": failBlacklist,
+	yarnExceptions + "InvalidContainerReleaseException":         failRelease,
+}
+
+const (
+	invalidAMRequestClass = yarnExceptions + "InvalidApplicationMasterRequestException"
+	invalidTokenClass     = "org.apache.hadoop.security.token.SecretManager$InvalidToken"
+)
+
+// classifyRemote decides by Java class and message what an exception of the YARN RM asks for.
+func classifyRemote(class, message string) failureKind {
+	if kind, ok := kindByClass[class]; ok {
+		return kind
+	}
+	switch class {
+	case invalidAMRequestClass:
+		if strings.Contains(message, "already registered") {
+			return failAlreadyRegistered
+		}
+		return failOutOfSync
+	case invalidTokenClass:
+		if strings.Contains(message, "not found in AMRMTokenSecretManager") {
+			return failAttemptGone
+		}
+		return failToken
+	}
+	return failRetry
+}
+
+// classify turns the error of a call into what the core understands; nil stays nil.
+func classify(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	return &failure{kind: failRetry, unknown: true, message: err.Error(), err: err}
+}

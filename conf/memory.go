@@ -1,0 +1,299 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+)
+
+// ErrMemory is under every error of the memory model: the sizes do not fit together.
+var ErrMemory = errors.New("memory sizes do not fit together")
+
+// TaskManagerMemorySpec holds the parts of a worker's memory, as Flink divides it. Process = total Flink memory + metaspace + overhead.
+type TaskManagerMemorySpec struct {
+	FrameworkHeap, TaskHeap       MemorySize
+	FrameworkOffHeap, TaskOffHeap MemorySize
+	Network, Managed              MemorySize
+	Metaspace, Overhead           MemorySize // together the reserve outside the Go memory limit
+}
+
+// TotalFlink is the worker's memory without the reserve.
+func (s TaskManagerMemorySpec) TotalFlink() MemorySize {
+	return s.FrameworkHeap + s.TaskHeap + s.FrameworkOffHeap + s.TaskOffHeap + s.Network + s.Managed
+}
+
+// Process is the size of the container.
+func (s TaskManagerMemorySpec) Process() MemorySize { return s.TotalFlink() + s.Metaspace + s.Overhead }
+
+// GoMemLimit is the GOMEMLIMIT of the worker: everything but the reserve and the network pool, which lies outside the Go heap.
+func (s TaskManagerMemorySpec) GoMemLimit() MemorySize { return s.TotalFlink() - s.Network }
+
+// PerSlot returns the share of one of n slots. What is not given to slots (framework, reserve) is zero in it.
+func (s TaskManagerMemorySpec) PerSlot(n int) TaskManagerMemorySpec {
+	d := MemorySize(max(1, n))
+	return TaskManagerMemorySpec{
+		TaskHeap: s.TaskHeap / d, TaskOffHeap: s.TaskOffHeap / d, Network: s.Network / d, Managed: s.Managed / d,
+	}
+}
+
+// Settings pins every part, so that TaskManagerMemory of a configuration with these settings gives s again.
+func (s TaskManagerMemorySpec) Settings() []Setting {
+	set := func(o Option[MemorySize], v MemorySize) Setting {
+		return Setting{Key: o.Key, Value: strconv.FormatInt(v.Bytes(), 10) + "b"}
+	}
+	return []Setting{
+		set(TaskManagerFrameworkHeapSize, s.FrameworkHeap), set(TaskManagerTaskHeapSize, s.TaskHeap),
+		set(TaskManagerFrameworkOffHeapSize, s.FrameworkOffHeap), set(TaskManagerTaskOffHeapSize, s.TaskOffHeap),
+		set(TaskManagerNetworkMin, s.Network), set(TaskManagerNetworkMax, s.Network), set(TaskManagerManagedSize, s.Managed),
+		set(TaskManagerMetaspaceSize, s.Metaspace), set(TaskManagerOverheadMin, s.Overhead), set(TaskManagerOverheadMax, s.Overhead),
+		set(TaskManagerFlinkSize, s.TotalFlink()), set(TaskManagerProcessSize, s.Process()),
+	}
+}
+
+// JobManagerMemorySpec holds the parts of the ApplicationMaster's memory.
+type JobManagerMemorySpec struct {
+	Heap, OffHeap       MemorySize
+	Metaspace, Overhead MemorySize
+}
+
+// TotalFlink is the ApplicationMaster's memory without the reserve, and its GOMEMLIMIT.
+func (s JobManagerMemorySpec) TotalFlink() MemorySize { return s.Heap + s.OffHeap }
+
+// Process is the size of the container.
+func (s JobManagerMemorySpec) Process() MemorySize { return s.TotalFlink() + s.Metaspace + s.Overhead }
+
+// GoMemLimit is the GOMEMLIMIT of the ApplicationMaster: everything but the reserve.
+func (s JobManagerMemorySpec) GoMemLimit() MemorySize { return s.TotalFlink() }
+
+// recommendedHeap is Flink's least recommended heap of the JobManager.
+const recommendedHeap = 128 * MiB
+
+// Warnings tells when a size is allowed but too small to be wise.
+func (s JobManagerMemorySpec) Warnings() []Warning {
+	if s.Heap >= recommendedHeap {
+		return nil
+	}
+	return []Warning{{
+		Key:  JobManagerHeapSize.Key,
+		Text: fmt.Sprintf("the heap of the ApplicationMaster is only %s; at least %s is recommended", s.Heap, recommendedHeap),
+	}}
+}
+
+// TaskManagerMemory derives a worker's parts by Flink's rules. What is given decides, in this order: task heap and managed memory;
+// the total Flink memory; the process size, which has a default.
+func TaskManagerMemory(c *Config) (TaskManagerMemorySpec, error) {
+	flink, flinkSet := TaskManagerFlinkSize.Lookup(c)
+	o := reserveOptions{
+		TaskManagerProcessSize, TaskManagerMetaspaceSize,
+		rangeOptions{TaskManagerOverheadFraction, TaskManagerOverheadMin, TaskManagerOverheadMax},
+	}
+	if TaskManagerTaskHeapSize.IsSet(c) && TaskManagerManagedSize.IsSet(c) {
+		s, err := workerFromParts(c)
+		if err == nil {
+			s.Metaspace, s.Overhead, err = o.around(c, s.TotalFlink())
+		}
+		return s, err
+	}
+	if flinkSet {
+		s, err := workerWithin(c, flink)
+		if err == nil {
+			s.Metaspace, s.Overhead, err = o.around(c, flink)
+		}
+		return s, err
+	}
+	flink, metaspace, overhead, err := o.within(c)
+	if err != nil {
+		return TaskManagerMemorySpec{}, err
+	}
+	s, err := workerWithin(c, flink)
+	s.Metaspace, s.Overhead = metaspace, overhead
+	return s, err
+}
+
+var networkRange = rangeOptions{TaskManagerNetworkFraction, TaskManagerNetworkMin, TaskManagerNetworkMax}
+
+// workerFromParts: task heap and managed memory are given; the network memory is the rest of a given total, else the share that it
+// would be of the total that results.
+func workerFromParts(c *Config) (TaskManagerMemorySpec, error) {
+	s := workerFixed(c)
+	s.TaskHeap, s.Managed = TaskManagerTaskHeapSize.Get(c), TaskManagerManagedSize.Get(c)
+	base := s.TotalFlink()
+	total, given := TaskManagerFlinkSize.Lookup(c)
+	var err error
+	if given {
+		s.Network, err = networkRange.remainder(c, total, base, TaskManagerFlinkSize.Key)
+	} else {
+		s.Network, err = networkRange.inverseShare(c, base)
+	}
+	return s, err
+}
+
+// workerWithin: the total Flink memory is known. With the task heap given the network memory is the rest, else the task heap is.
+func workerWithin(c *Config, total MemorySize) (TaskManagerMemorySpec, error) {
+	s := workerFixed(c)
+	managed, given := TaskManagerManagedSize.Lookup(c)
+	if !given {
+		managed = multiply(total, TaskManagerManagedFraction.Get(c))
+	}
+	s.Managed = managed
+	var err error
+	if heap, given := TaskManagerTaskHeapSize.Lookup(c); given {
+		s.TaskHeap = heap
+		s.Network, err = networkRange.remainder(c, total, s.TotalFlink(), "the total Flink memory")
+		return s, err
+	}
+	if s.Network, err = networkRange.share(c, total); err != nil {
+		return s, err
+	}
+	if used := s.TotalFlink(); used > total {
+		return s, fmt.Errorf("%w: framework heap %s, framework off-heap %s, task off-heap %s, managed %s and network %s of a worker "+
+			"are %s together, more than its total Flink memory of %s; raise %s", ErrMemory, s.FrameworkHeap, s.FrameworkOffHeap,
+			s.TaskOffHeap, s.Managed, s.Network, used, total, TaskManagerProcessSize.Key)
+	}
+	s.TaskHeap = total - s.TotalFlink()
+	return s, nil
+}
+
+// workerFixed returns the parts that are never derived.
+func workerFixed(c *Config) TaskManagerMemorySpec {
+	return TaskManagerMemorySpec{
+		FrameworkHeap: TaskManagerFrameworkHeapSize.Get(c), FrameworkOffHeap: TaskManagerFrameworkOffHeapSize.Get(c),
+		TaskOffHeap: TaskManagerTaskOffHeapSize.Get(c),
+	}
+}
+
+// JobManagerMemory derives the ApplicationMaster's parts by Flink's rules. What is given decides, in this order: the heap; the
+// total Flink memory; the process size, which has a default.
+func JobManagerMemory(c *Config) (JobManagerMemorySpec, error) {
+	o := reserveOptions{
+		JobManagerProcessSize, JobManagerMetaspaceSize,
+		rangeOptions{JobManagerOverheadFraction, JobManagerOverheadMin, JobManagerOverheadMax},
+	}
+	s := JobManagerMemorySpec{OffHeap: JobManagerOffHeapSize.Get(c)}
+	flink, flinkSet := JobManagerFlinkSize.Lookup(c)
+	heap, heapSet := JobManagerHeapSize.Lookup(c)
+	var err error
+	if !heapSet && !flinkSet {
+		if flink, s.Metaspace, s.Overhead, err = o.within(c); err != nil {
+			return s, err
+		}
+	}
+	switch {
+	case heapSet && flinkSet:
+		s.Heap = heap
+		if !JobManagerOffHeapSize.IsSet(c) && heap <= flink {
+			s.OffHeap = flink - heap
+		}
+		if s.TotalFlink() != flink {
+			return s, fmt.Errorf("%w: %s (%s) is not the sum of %s (%s) and %s (%s)", ErrMemory, JobManagerFlinkSize.Key, flink,
+				JobManagerHeapSize.Key, heap, JobManagerOffHeapSize.Key, s.OffHeap)
+		}
+	case heapSet:
+		s.Heap = heap
+	case s.OffHeap > flink:
+		return s, fmt.Errorf("%w: %s (%s) is more than the total Flink memory of the ApplicationMaster (%s)", ErrMemory,
+			JobManagerOffHeapSize.Key, s.OffHeap, flink)
+	default:
+		s.Heap = flink - s.OffHeap
+	}
+	if heapSet || flinkSet {
+		s.Metaspace, s.Overhead, err = o.around(c, s.TotalFlink())
+	}
+	return s, err
+}
+
+// reserveOptions are the options of what lies around the total Flink memory.
+type reserveOptions struct {
+	process, metaspace Option[MemorySize]
+	overhead           rangeOptions
+}
+
+// around derives the reserve when the total Flink memory is known: the overhead is the rest of a given process size, else the share
+// that it would be of the process size that results.
+func (o reserveOptions) around(c *Config, flink MemorySize) (metaspace, overhead MemorySize, err error) {
+	metaspace = o.metaspace.Get(c)
+	base := flink + metaspace
+	if process, given := o.process.Lookup(c); given {
+		overhead, err = o.overhead.remainder(c, process, base, o.process.Key)
+	} else {
+		overhead, err = o.overhead.inverseShare(c, base)
+	}
+	return metaspace, overhead, err
+}
+
+// within derives the reserve and the total Flink memory from the process size.
+func (o reserveOptions) within(c *Config) (flink, metaspace, overhead MemorySize, err error) {
+	process := o.process.Get(c)
+	metaspace = o.metaspace.Get(c)
+	if overhead, err = o.overhead.share(c, process); err != nil {
+		return 0, 0, 0, err
+	}
+	if metaspace > process || overhead > process-metaspace {
+		return 0, 0, 0, fmt.Errorf("%w: %s is %s, less than the reserve of %s (metaspace) and %s (overhead)", ErrMemory,
+			o.process.Key, process, metaspace, overhead)
+	}
+	return process - metaspace - overhead, metaspace, overhead, nil
+}
+
+// rangeOptions are the options of a part that is a share of a whole between two bounds.
+type rangeOptions struct {
+	fraction Option[float64]
+	min, max Option[MemorySize]
+}
+
+func (r rangeOptions) bounds(c *Config) (low, high MemorySize, err error) {
+	low, high = r.min.Get(c), r.max.Get(c)
+	if low > high {
+		return 0, 0, fmt.Errorf("%w: %s (%s) is more than %s (%s)", ErrMemory, r.min.Key, low, r.max.Key, high)
+	}
+	return low, high, nil
+}
+
+// share is the part of a known whole.
+func (r rangeOptions) share(c *Config, whole MemorySize) (MemorySize, error) {
+	low, high, err := r.bounds(c)
+	return min(max(multiply(whole, r.fraction.Get(c)), low), high), err
+}
+
+// inverseShare is the part of a whole of which only the other parts are known: rest·f/(1−f).
+func (r rangeOptions) inverseShare(c *Config, rest MemorySize) (MemorySize, error) {
+	low, high, err := r.bounds(c)
+	f := r.fraction.Get(c)
+	part := min(max(multiply(rest, f/(1-f)), low), high)
+	if err == nil && part > maxPart {
+		err = fmt.Errorf("%w: %s (%v) makes its part %s", ErrMemory, r.fraction.Key, f, part)
+	}
+	return part, err
+}
+
+// remainder is what used leaves of total; it must lie within the bounds.
+func (r rangeOptions) remainder(c *Config, total, used MemorySize, totalName string) (MemorySize, error) {
+	low, high, err := r.bounds(c)
+	if err != nil {
+		return 0, err
+	}
+	if used > total {
+		return 0, fmt.Errorf("%w: the given parts are %s together, more than %s (%s)", ErrMemory, used, totalName, total)
+	}
+	rest := total - used
+	if rest < low || rest > high {
+		return 0, fmt.Errorf("%w: %s (%s) leaves %s, which is not between %s (%s) and %s (%s)", ErrMemory, totalName, total, rest,
+			r.min.Key, low, r.max.Key, high)
+	}
+	return rest, nil
+}
+
+// multiply takes the decimal fraction as it was written, so that 0.1 of 1280m is exactly 128m; the result is rounded down.
+func multiply(m MemorySize, f float64) MemorySize {
+	factor, ok := new(big.Rat).SetString(strconv.FormatFloat(f, 'g', -1, 64))
+	if !ok {
+		return 0
+	}
+	product := new(big.Rat).Mul(new(big.Rat).SetInt64(m.Bytes()), factor)
+	whole := new(big.Int).Quo(product.Num(), product.Denom())
+	if !whole.IsInt64() {
+		return MaxMemory
+	}
+	return MemorySize(whole.Int64())
+}

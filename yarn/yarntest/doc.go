@@ -1,0 +1,2 @@
+// Package yarntest fakes YARN.
+package yarntest

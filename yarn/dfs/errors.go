@@ -74,7 +74,7 @@ func (e *Error) Unwrap() []error {
 // kindOf returns the sentinel inside an error, nil when there is none.
 func kindOf(err error) error {
 	for _, k := range []error{fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrInvalid, ErrNotEmpty, ErrNotDirectory,
-		ErrIsDirectory, ErrSafeMode, ErrQuota, ErrUnsupported, ErrLength} {
+		ErrIsDirectory, ErrSafeMode, ErrQuota, ErrUnsupported, ErrLength, ErrTooMany} {
 		if errors.Is(err, k) {
 			return k
 		}

@@ -1,0 +1,6 @@
+//go:build !invariants
+
+package invariant
+
+// Enabled is true when the program was built with the tag "invariants".
+const Enabled = false

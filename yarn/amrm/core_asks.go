@@ -49,7 +49,7 @@ func (c *core) setAsk(now time.Time, a Ask) {
 	if outstanding == st.outstanding && (same || outstanding == 0) {
 		return
 	}
-	if outstanding > st.outstanding {
+	if outstanding > st.outstanding || !same {
 		c.askingSince = now
 	}
 	st.ask, st.outstanding, st.dirty = a, outstanding, true

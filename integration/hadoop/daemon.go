@@ -74,9 +74,27 @@ func (s spec) launch(daemon string) error {
 	defer log.Close()
 	cmd := exec.Command(s.java(), s.javaArgs(daemon)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.dir("data", "tmp"), s.daemonEnv(daemon), log, log
+	if err := startDetached(cmd); err != nil {
+		return fmt.Errorf("start %s: %w", daemon, err)
+	}
+	return nil
+}
+
+// startDetached starts cmd in a session of its own, with nothing of this process but what cmd names: a file that this
+// process inherited, say the lock of a `flock` around it, would stay open as long as the daemon lives.
+func startDetached(cmd *exec.Cmd) error {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("list open files: %w", err)
+	}
+	for _, e := range open {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", daemon, err)
+		return err
 	}
 	// The exit status tells nothing that the log does not; waiting only keeps a zombie away.
 	go cmd.Wait()
@@ -95,11 +113,9 @@ func (s spec) startWatcher(owner int) (int, error) {
 	}
 	cmd := exec.Command("/bin/sh", script, strconv.Itoa(owner), s.StateDir, hostsMark(s.StateDir), hostsFile)
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := startDetached(cmd); err != nil {
 		return 0, fmt.Errorf("start watcher: %w", err)
 	}
-	go cmd.Wait()
 	return cmd.Process.Pid, nil
 }
 

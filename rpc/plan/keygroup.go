@@ -1,0 +1,107 @@
+package plan
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Scheme names the way from a key to its key group: KeyHash over the key's canonical encoding, then KeyGroup. It is recorded in
+// checkpoint metadata; what it computes never changes, a different way gets a new name.
+const Scheme = "flott-kg-1"
+
+// MaxKeyGroups is the upper bound of a maximum parallelism (Flink's UPPER_BOUND_MAX_PARALLELISM).
+const MaxKeyGroups = 32768
+
+// The multipliers of KeyHash: odd 64-bit numbers with irregular bits (the golden ratio and the two largest SplitMix64 constants).
+const (
+	hashSeed = 0x9e3779b97f4a7c15
+	hashMulA = 0xbf58476d1ce4e5b9
+	hashMulB = 0x94d049bb133111eb
+)
+
+// KeyHash is the fixed 32-bit hash of a key's canonical encoding.
+//
+// The bytes are taken as little-endian 64-bit words, the last one filled up with zeros; each word is folded in by
+// h = hi ^ lo of the 128-bit product (h ^ word ^ seed) * A, and the end is (h ^ length) * B folded the same way, its halves xored.
+func KeyHash(b []byte) uint32 {
+	n := uint64(len(b))
+	var h uint64
+	for len(b) >= 8 {
+		h = fold(h^binary.LittleEndian.Uint64(b)^hashSeed, hashMulA)
+		b = b[8:]
+	}
+	if len(b) > 0 {
+		var w uint64
+		for i, c := range b {
+			w |= uint64(c) << (8 * i)
+		}
+		h = fold(h^w^hashSeed, hashMulA)
+	}
+	return finish(h, n)
+}
+
+// KeyHash64 is KeyHash of the eight little-endian bytes of w, which is how integers are encoded.
+func KeyHash64(w uint64) uint32 { return finish(fold(w^hashSeed, hashMulA), 8) }
+
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}
+
+func finish(h, n uint64) uint32 {
+	h = fold(h^n, hashMulB)
+	return uint32(h) ^ uint32(h>>32)
+}
+
+// Murmur is Flink's MathUtils.murmurHash of one 32-bit value; the result is never negative as an int32.
+func Murmur(h uint32) uint32 {
+	h *= 0xcc9e2d51
+	h = bits.RotateLeft32(h, 15)
+	h *= 0x1b873593
+	h = bits.RotateLeft32(h, 13)
+	h = h*5 + 0xe6546b64
+	h ^= 4
+	h ^= h >> 16
+	h *= 0x85ebca6b
+	h ^= h >> 13
+	h *= 0xc2b2ae35
+	h ^= h >> 16
+	if int32(h) >= 0 {
+		return h
+	}
+	if h == 1<<31 {
+		return 0
+	}
+	return -h
+}
+
+// KeyGroup returns the key group of a key hash for this maximum parallelism.
+func KeyGroup(hash uint32, maxParallelism int) int {
+	m := Murmur(hash)
+	if u := uint32(maxParallelism); u&(u-1) == 0 {
+		return int(m & (u - 1))
+	}
+	return int(m % uint32(maxParallelism))
+}
+
+// KeyGroupOwner returns the subtask that owns a key group.
+func KeyGroupOwner(group, maxParallelism, parallelism int) int {
+	return group * parallelism / maxParallelism
+}
+
+// KeyGroupRange returns the first and the last key group of a subtask, both inclusive.
+func KeyGroupRange(subtask, maxParallelism, parallelism int) (first, last int) {
+	first = (subtask*maxParallelism + parallelism - 1) / parallelism
+	last = ((subtask+1)*maxParallelism - 1) / parallelism
+	return first, last
+}
+
+// DefaultMaxParallelism derives the maximum parallelism of an operator that declares none.
+func DefaultMaxParallelism(parallelism int) int {
+	n := parallelism + parallelism/2
+	p := 1
+	for p < n {
+		p <<= 1
+	}
+	return min(max(p, 128), MaxKeyGroups)
+}

@@ -1,0 +1,196 @@
+package operator
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Bounds of a batch.
+const (
+	// MaxBatch is the greatest capacity in records.
+	MaxBatch = 512
+	// batchBytes bounds the values themselves (capacity × size of T), and separately what they refer to.
+	batchBytes = 64 << 10
+)
+
+// Batch is a run of records of one type, with a fixed capacity; it never grows. Either all its records have a time or none has.
+//
+// The producer adds records and publishes each at once; the consumer reads what has been published, maybe while the producer still adds
+// behind it. Who is the producer and who the consumer changes only with a lock or through a queue in between. Neither looks at the other
+// one's fields: n alone is shared.
+type Batch[T any] struct {
+	values []T
+	times  []Time // made with the first record that has a time
+	codec  Codec[T]
+	pool   *batchPool[T]
+
+	// producer
+	added int
+	extra int // bytes that the values refer to
+	timed bool
+
+	n    atomic.Int64 // published records
+	read int          // consumer
+}
+
+// batchPool keeps the batches of one producer. Consumers give them back from their goroutines.
+type batchPool[T any] struct {
+	codec    Codec[T]
+	capacity int
+	clear    bool // T has pointers
+
+	mu   sync.Mutex
+	free []*Batch[T]
+}
+
+func newBatchPool[T any](c Codec[T]) *batchPool[T] {
+	var v T
+	capacity := MaxBatch
+	if size := int(unsafe.Sizeof(v)); size > 0 {
+		capacity = max(1, min(MaxBatch, batchBytes/size))
+	}
+	return &batchPool[T]{codec: c, capacity: capacity, clear: c.References()}
+}
+
+func (p *batchPool[T]) get() *Batch[T] {
+	p.mu.Lock()
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		p.mu.Unlock()
+		return b
+	}
+	p.mu.Unlock()
+	return &Batch[T]{values: make([]T, p.capacity), codec: p.codec, pool: p}
+}
+
+// NewBatch returns a batch for one goroutine: a source's reader fills it, the source's operator hands its records on and resets it.
+func NewBatch[T any](c Codec[T]) *Batch[T] { return newBatchPool(c).get() }
+
+// Append adds a record and publishes it, and reports whether there was room. A full batch, one whose records differ from this one in
+// having a time, and one whose records refer to much memory have none; an empty one always has.
+func (b *Batch[T]) Append(v T, t Time) bool {
+	i := b.added
+	if i == len(b.values) || i > 0 && b.timed != (t != NoTime) {
+		return false
+	}
+	b.values[i] = v
+	if b.pool.clear {
+		extra := b.codec.Extra(&b.values[i])
+		if i > 0 && b.extra+extra > batchBytes {
+			var zero T
+			b.values[i] = zero
+			return false
+		}
+		b.extra += extra
+	}
+	if t != NoTime {
+		if b.times == nil {
+			b.times = make([]Time, len(b.values))
+		}
+		b.timed = true
+		b.times[i] = t
+	}
+	b.added = i + 1
+	b.n.Store(int64(i + 1))
+	return true
+}
+
+// Full reports whether Append would refuse any further record.
+func (b *Batch[T]) Full() bool { return b.added == len(b.values) || b.extra >= batchBytes }
+
+// Len returns how many records have been published.
+func (b *Batch[T]) Len() int { return int(b.n.Load()) }
+
+// Cap returns how many records go into the batch.
+func (b *Batch[T]) Cap() int { return len(b.values) }
+
+// At returns the record i and its time.
+func (b *Batch[T]) At(i int) (T, Time) {
+	if b.timed {
+		return b.values[i], b.times[i]
+	}
+	return b.values[i], NoTime
+}
+
+// each hands the unread records to out and returns how many there were.
+func (b *Batch[T]) each(out Output[T]) (int, error) {
+	n, first := int(b.n.Load()), b.read
+	for b.read < n {
+		i := b.read
+		b.read++
+		t := NoTime
+		if b.timed {
+			t = b.times[i]
+		}
+		if err := out.Collect(b.values[i], t); err != nil {
+			return b.read - first, err
+		}
+	}
+	return n - first, nil
+}
+
+// Drain hands every unread record to out, then empties the batch for its next use. It is for a batch with one goroutine.
+func (b *Batch[T]) Drain(out Output[T]) error {
+	_, err := b.each(out)
+	b.reset()
+	return err
+}
+
+// reset empties the batch; values that refer to memory are cleared.
+func (b *Batch[T]) reset() {
+	if b.pool.clear {
+		clear(b.values[:b.added])
+	}
+	b.added, b.extra, b.read, b.timed = 0, 0, 0, false
+	b.n.Store(0)
+}
+
+// Encode implements Shared.
+func (b *Batch[T]) Encode(dst []byte, limit int) ([]byte, error) {
+	n, start := int(b.n.Load()), len(dst)
+	for b.read < n {
+		mark := len(dst)
+		if b.timed {
+			dst = binary.LittleEndian.AppendUint64(dst, uint64(b.times[b.read]))
+		}
+		var err error
+		if dst, err = b.codec.Append(dst, &b.values[b.read]); err != nil {
+			return dst[:mark], err
+		}
+		if len(dst)-start > limit && mark > start {
+			return dst[:mark], nil
+		}
+		b.read++
+		if len(dst)-start >= limit {
+			break
+		}
+	}
+	return dst, nil
+}
+
+// Timed implements Shared.
+func (b *Batch[T]) Timed() bool { return b.timed }
+
+// Published implements Shared.
+func (b *Batch[T]) Published() int { return int(b.n.Load()) }
+
+// Read implements Shared.
+func (b *Batch[T]) Read() int { return b.read }
+
+// Size implements Shared. It is exact once the batch is sealed.
+func (b *Batch[T]) Size() int {
+	var v T
+	return int(b.n.Load())*int(unsafe.Sizeof(v)) + b.extra
+}
+
+// Recycle implements Shared.
+func (b *Batch[T]) Recycle() {
+	b.reset()
+	p := b.pool
+	p.mu.Lock()
+	p.free = append(p.free, b)
+	p.mu.Unlock()
+}

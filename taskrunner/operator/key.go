@@ -1,0 +1,173 @@
+package operator
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"reflect"
+	"unsafe"
+
+	"github.com/flott-dev/flott/rpc/plan"
+)
+
+// Key is the canonical encoding of keys of type K, which decides their place (plan.Scheme) for ever.
+//
+// Integers of every width are eight bytes, little endian, sign or zero extended; a bool is one byte; floats are the eight bytes of the
+// float64, with one NaN and no negative zero; a string that is the whole key is its bytes, inside a struct or array a varint length
+// goes before; structs and arrays are their parts in order. Nothing else can be a key.
+type Key[K comparable] struct {
+	parts  []keyPart
+	whole  bool // one part that is the whole key
+	floats bool
+}
+
+type keyPart struct {
+	kind   reflect.Kind
+	offset uintptr
+}
+
+// KeyOf returns the canonical encoding for K; the error names the part that cannot be in a key.
+func KeyOf[K comparable]() (*Key[K], error) {
+	k := &Key[K]{}
+	t := reflect.TypeFor[K]()
+	if err := k.add(t, 0, t.String()); err != nil {
+		return nil, err
+	}
+	k.whole = len(k.parts) == 1 && t.Kind() != reflect.Struct && t.Kind() != reflect.Array
+	return k, nil
+}
+
+// Name identifies the encoding in the plan.
+func (k *Key[K]) Name() string { return plan.Scheme + ":" + TypeName[K]() }
+
+func (k *Key[K]) add(t reflect.Type, offset uintptr, path string) error {
+	switch t.Kind() {
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); f.Name != "_" {
+				if err := k.add(f.Type, offset+f.Offset, path+"."+f.Name); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case reflect.Array:
+		const longest = 1 << 10
+		if t.Len() > longest {
+			return fmt.Errorf("no key of %s: an array of %d elements is too long", path, t.Len())
+		}
+		for i := range t.Len() {
+			if err := k.add(t.Elem(), offset+uintptr(i)*t.Elem().Size(), path+"[]"); err != nil {
+				return err
+			}
+		}
+		return nil
+	case reflect.Float32, reflect.Float64:
+		k.floats = true
+	case reflect.String:
+	default:
+		if _, ok := scalars[t.Kind()]; !ok {
+			return fmt.Errorf("no key of %s: a %s has no value that is the same in every process", path, kindName(t))
+		}
+	}
+	k.parts = append(k.parts, keyPart{t.Kind(), offset})
+	return nil
+}
+
+// Append appends the canonical encoding of v.
+func (k *Key[K]) Append(dst []byte, v *K) []byte {
+	p := unsafe.Pointer(v)
+	for i := range k.parts {
+		part := &k.parts[i]
+		q := unsafe.Add(p, part.offset)
+		switch part.kind {
+		case reflect.String:
+			s := *(*string)(q)
+			if !k.whole {
+				dst = binary.AppendUvarint(dst, uint64(len(s)))
+			}
+			dst = append(dst, s...)
+		case reflect.Bool:
+			dst = append(dst, *(*byte)(q))
+		default:
+			dst = binary.LittleEndian.AppendUint64(dst, word(part.kind, q))
+		}
+	}
+	return dst
+}
+
+// word is the canonical 64 bits of a number.
+func word(kind reflect.Kind, q unsafe.Pointer) uint64 {
+	switch kind {
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
+		return *(*uint64)(q)
+	case reflect.Int32:
+		return uint64(*(*int32)(q))
+	case reflect.Uint32:
+		return uint64(*(*uint32)(q))
+	case reflect.Int16:
+		return uint64(*(*int16)(q))
+	case reflect.Uint16:
+		return uint64(*(*uint16)(q))
+	case reflect.Int8:
+		return uint64(*(*int8)(q))
+	case reflect.Uint8:
+		return uint64(*(*uint8)(q))
+	case reflect.Float32:
+		return floatWord(float64(*(*float32)(q)))
+	default:
+		return floatWord(*(*float64)(q))
+	}
+}
+
+func floatWord(f float64) uint64 {
+	switch {
+	case f != f:
+		return 0x7ff8000000000000
+	case f == 0:
+		return 0
+	}
+	return math.Float64bits(f)
+}
+
+// Same reports whether two keys are one: as ==, but a NaN is the same as any other.
+func (k *Key[K]) Same(a, b *K) bool {
+	if *a == *b || !k.floats {
+		return *a == *b
+	}
+	return string(k.Append(nil, a)) == string(k.Append(nil, b))
+}
+
+// Hasher computes plan.KeyHash of keys. It belongs to one goroutine.
+type Hasher[K comparable] struct {
+	key     *Key[K]
+	kind    reflect.Kind // of a whole key
+	scratch []byte
+}
+
+// Hasher returns a hasher for one goroutine.
+func (k *Key[K]) Hasher() *Hasher[K] {
+	h := &Hasher[K]{key: k}
+	if k.whole {
+		h.kind = k.parts[0].kind
+	}
+	return h
+}
+
+// Hash returns the hash of the key. v should point into memory that is on the heap already, else the call allocates.
+func (h *Hasher[K]) Hash(v *K) uint32 {
+	switch h.kind {
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
+		return plan.KeyHash64(*(*uint64)(unsafe.Pointer(v)))
+	case reflect.String:
+		s := *(*string)(unsafe.Pointer(v))
+		return plan.KeyHash(unsafe.Slice(unsafe.StringData(s), len(s)))
+	case reflect.Int32:
+		return plan.KeyHash64(uint64(*(*int32)(unsafe.Pointer(v))))
+	}
+	b := h.key.Append(h.scratch[:0], v)
+	if h.scratch = b; cap(b) > maxScratch {
+		h.scratch = nil
+	}
+	return plan.KeyHash(b)
+}

@@ -82,7 +82,7 @@ func New(cfg Config) *Host {
 	return h
 }
 
-// Start starts every coordinator and waits for all of them; the error is that of the first that failed, as an *Error.
+// Start starts every coordinator and waits until all have; the error is that of the first that failed, as an *Error.
 func (h *Host) Start(ctx context.Context) error {
 	return h.each(ctx, "start", func(ctx context.Context, w *worker) error {
 		return w.coordinator.Start(ctx, h.contextOf(w))
@@ -178,7 +178,8 @@ func (h *Host) report(err error) {
 	})
 }
 
-// each runs f once per coordinator, on their goroutines, and waits for all.
+// each runs f once per coordinator, on their goroutines, and waits for all, or for the first that fails: the others are then cancelled,
+// and what comes next waits in their queues.
 func (h *Host) each(ctx context.Context, method string, f func(context.Context, *worker) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -193,18 +194,19 @@ func (h *Host) each(ctx context.Context, method string, f func(context.Context, 
 			results <- protect(ctx, w.name, method, func(ctx context.Context) error { return f(ctx, w) })
 		})
 	}
-	var first error
 	for range h.workers {
 		select {
 		case err := <-results:
-			if err != nil && first == nil {
-				first = err
+			if err != nil {
+				return err
 			}
 		case <-h.ctx.Done():
 			return ErrClosed
+		case <-ctx.Done(): // a coordinator that does not heed it goes on alone; what comes next waits in its queue
+			return context.Cause(ctx)
 		}
 	}
-	return first
+	return nil
 }
 
 // protect turns a panic of user code into an error that carries its stack. Its result is nil or an *Error.

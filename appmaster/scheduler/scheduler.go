@@ -159,6 +159,9 @@ func (s *Scheduler) InUse(a ids.AllocationID) bool {
 	return false
 }
 
+// Knows says whether the attempt is the present one of its subtask, alive or ended.
+func (s *Scheduler) Knows(a ids.ExecutionAttemptID) bool { return s.lookup(a) != nil }
+
 // Current says whether the attempt is the present one of its subtask and has not ended.
 func (s *Scheduler) Current(a ids.ExecutionAttemptID) (worker ids.ResourceID, ok bool) {
 	e := s.lookup(a)

@@ -1,6 +1,11 @@
 package amrm
 
-import "strings"
+import (
+	"errors"
+	"strings"
+
+	"github.com/flott-dev/flott/yarn/ipc"
+)
 
 const yarnExceptions = "org.apache.hadoop.yarn.exceptions."
 
@@ -39,10 +44,16 @@ func classifyRemote(class, message string) failureKind {
 	return failRetry
 }
 
-// classify turns the error of a call into what the core understands; nil stays nil.
+// classify turns the error of a call into what the core understands; nil stays nil. An answer that cannot be read
+// counts as lost: the call was processed.
 func classify(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	return &failure{kind: failRetry, unknown: true, message: err.Error(), err: err}
+	f := &failure{kind: failRetry, unknown: !ipc.NotSent(err) && !ipc.Refused(err), message: err.Error(), err: err}
+	var remote *ipc.RemoteError
+	if errors.As(err, &remote) {
+		f.kind, f.message = classifyRemote(remote.Class, remote.Message), remote.Message
+	}
+	return f
 }

@@ -12,3 +12,5 @@
 //
 // What it does not do: it never decides what an option means, never reads the process environment by itself, and never writes a file.
 package conf
+
+//go:generate go run ./gen ../docs/options.md

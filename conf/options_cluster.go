@@ -31,8 +31,8 @@ var (
 	}
 	HeartbeatTimeout = Option[time.Duration]{
 		Key: "heartbeat.timeout", typ: durationType, Default: 8 * time.Second, check: atLeast(time.Millisecond),
-		Doc: "Silence after which the other side counts as dead; longer than heartbeat.interval. Flink's default is 50 s, to live through pauses of " +
-			"a JVM's garbage collector; Go's are below a millisecond.",
+		Doc: "Silence after which the other side counts as dead; longer than heartbeat.interval. Flink's default is 50 s, to live through the pauses " +
+			"of a JVM's garbage collector; there is no JVM here.",
 	}
 	HeartbeatRPCFailureThreshold = Option[int]{
 		Key: "heartbeat.rpc-failure-threshold", typ: intType, Default: 2, check: func(v int) error {

@@ -18,7 +18,7 @@ const (
 var (
 	JobManagerProcessSize = memoryOption("jobmanager.memory.process.size", 1024*MiB,
 		"Size of the ApplicationMaster's container. Used when neither jobmanager.memory.flink.size nor jobmanager.memory.heap.size is set. "+
-			"Flink ships 1600m; a Go process needs less, and 1024m is the least that passes YARN's check of virtual memory.")
+			"Flink ships 1600m; a Go process needs less, and 1024m just passes YARN's check of virtual memory at its default ratio.")
 	JobManagerFlinkSize = memoryOptionUnset("jobmanager.memory.flink.size",
 		"Size of the ApplicationMaster without the reserve: heap and off-heap. It becomes the Go memory limit.")
 	JobManagerHeapSize = memoryOptionUnset("jobmanager.memory.heap.size",

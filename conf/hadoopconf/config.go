@@ -41,7 +41,7 @@ func (c *Config) Lookup(key string) (string, bool) {
 	return v, v != ""
 }
 
-// String returns the value of key, or def.
+// Get returns the value of key, or def.
 func (c *Config) Get(key, def string) string {
 	if v, ok := c.Lookup(key); ok {
 		return v
@@ -200,8 +200,8 @@ func (c *Config) RequireYARN() error {
 		ErrNotConfigured, strings.Join(c.dirs, " or "), rmHostname, rmAddress)
 }
 
-// maxEncoded bounds Decode.
-const maxEncoded = 8 << 20
+// maxEncoded bounds what Encode writes and Decode reads.
+const maxEncoded = 16 << 20
 
 // Encode writes the properties, for the launch file: the same properties give the same bytes. Only what is set is in it, with its
 // variables replaced by what they meant on this machine. It may hold secrets in the clear.
@@ -215,6 +215,9 @@ func (c *Config) Encode() ([]byte, error) {
 	data, err := json.Marshal(out)
 	if err != nil {
 		return nil, fmt.Errorf("encode Hadoop configuration: %w", err)
+	}
+	if len(data) > maxEncoded {
+		return nil, fmt.Errorf("encode Hadoop configuration: %d bytes are more than %d", len(data), maxEncoded)
 	}
 	return data, nil
 }

@@ -10,7 +10,10 @@ import (
 const (
 	maxExpansionDepth  = 20       // of variables inside variables, as in Hadoop
 	maxExpansionLength = 64 << 10 // bytes of one value
+	maxExpandedTotal   = 8 << 20  // bytes of all values
 )
+
+var errTooDeep = fmt.Errorf("variables lie deeper than %d in each other", maxExpansionDepth)
 
 // builtin are the defaults of Hadoop that site files refer to without setting them.
 var builtin = map[string]string{
@@ -35,11 +38,15 @@ type expanded struct {
 func expandAll(raw map[string]property, src Source) (map[string]property, error) {
 	e := expander{raw: raw, src: src, done: map[string]expanded{}}
 	out := make(map[string]property, len(raw))
+	total := 0
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		p := raw[name]
 		v, err := e.property(name, p.value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", p.source, name, err)
+		}
+		if total += len(v.text); total > maxExpandedTotal {
+			return nil, fmt.Errorf("all properties together are longer than %d bytes with their variables replaced", maxExpandedTotal)
 		}
 		out[name] = property{value: strings.TrimSpace(v.text), source: p.source}
 	}
@@ -52,6 +59,9 @@ func (e *expander) property(name, raw string) (expanded, error) {
 	}
 	if slices.Contains(e.active, name) {
 		return expanded{}, fmt.Errorf("variables refer to each other in a circle: %s", strings.Join(append(e.active, name), " → "))
+	}
+	if len(e.active) > maxExpansionDepth {
+		return expanded{}, errTooDeep
 	}
 	e.active = append(e.active, name)
 	v, err := e.text(raw)
@@ -82,7 +92,7 @@ func (e *expander) text(s string) (expanded, error) {
 		depth = max(depth, v.depth+1)
 		b.WriteString(v.text)
 		if depth > maxExpansionDepth {
-			return expanded{}, fmt.Errorf("variables lie deeper than %d in each other", maxExpansionDepth)
+			return expanded{}, errTooDeep
 		}
 		if b.Len()+len(after) > maxExpansionLength {
 			return expanded{}, fmt.Errorf("longer than %d bytes with its variables replaced", maxExpansionLength)
@@ -118,11 +128,9 @@ func (e *expander) variable(name string) (v expanded, known bool, err error) {
 	if text, ok := e.system(name); ok {
 		return expanded{text: text}, true, nil
 	}
-	raw, ok := builtin[name], true
+	raw, ok := builtin[name]
 	if p, set := e.raw[name]; set {
-		raw = p.value
-	} else if raw == "" {
-		ok = false
+		raw, ok = p.value, true
 	}
 	if !ok {
 		return expanded{}, false, nil

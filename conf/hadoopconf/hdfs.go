@@ -14,15 +14,13 @@ func (c *Config) DefaultFS() (*url.URL, error) {
 		key = "fs.default.name"
 		v = c.Get(key, "file:///")
 	}
-	if !strings.Contains(v, "://") { // Hadoop takes "host:port" for hdfs://host:port and "local" for the local file system
-		if v == "local" {
-			v = "file:///"
-		} else {
-			v = "hdfs://" + strings.TrimPrefix(v, "//")
-		}
+	if v == "local" { // older ways to write it: "local", and host:port for hdfs://host:port
+		v = "file:///"
+	} else if !strings.Contains(v, "/") {
+		v = "hdfs://" + v
 	}
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme == "" {
+	if err != nil || u.Scheme == "" || u.Scheme == "hdfs" && u.Host == "" {
 		return nil, c.wrong(key, "is no URI of a file system")
 	}
 	return u, nil

@@ -16,7 +16,7 @@ import (
 var siteFiles = []string{"core-site.xml", "hdfs-site.xml", "yarn-site.xml"}
 
 const (
-	maxFile       = 4 << 20 // bytes of one XML file
+	maxFile       = 2 << 20 // bytes of one XML file
 	maxProperties = 100_000 // of one file
 )
 

@@ -108,7 +108,7 @@ func withPort(address, port string) (string, error) {
 		return address, nil
 	}
 	host := strings.Trim(address, "[]")
-	if host == "" || strings.ContainsAny(host, "/ \t") || strings.Count(host, ":") == 1 {
+	if host == "" || strings.ContainsAny(host, "/ \t") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
 		return "", fmt.Errorf("is no host:port")
 	}
 	return net.JoinHostPort(host, port), nil

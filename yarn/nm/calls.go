@@ -55,7 +55,7 @@ func (c *Client) startOnce(ctx context.Context, batch []StartRequest) []Result {
 	answered := outcomes(resp.GetSucceededRequests(), resp.GetFailedRequests())
 	for i := range results {
 		err := answered.of(results[i].ID)
-		if retried && (errors.Is(err, ErrAlreadyRunning) || errors.Is(err, ErrEnded)) {
+		if retried && errors.Is(err, ErrAlreadyStarted) {
 			err = nil // by the call whose answer was lost
 		}
 		results[i].Err = err

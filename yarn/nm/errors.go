@@ -16,9 +16,10 @@ var (
 	ErrTokenExpired = errors.New("container token expired")
 	// ErrPreviousRM: the container was allocated before a restart of the YARN RM. It is lost: ask anew.
 	ErrPreviousRM = errors.New("container allocated by a previous resource manager")
-	// ErrAlreadyRunning: the container runs though this client never started it.
-	ErrAlreadyRunning = errors.New("container is already running")
-	// ErrEnded: the container has already run on the node and ended.
+	// ErrAlreadyStarted: the container was started before, and not by a call of this client whose answer was lost. It
+	// runs or has ended.
+	ErrAlreadyStarted = errors.New("container was started before")
+	// ErrEnded: the container has run on the node and ended.
 	ErrEnded = errors.New("container has already ended")
 	// ErrInvalidContext: the node cannot use the launch context (a local resource without type, unknown service).
 	ErrInvalidContext = errors.New("invalid launch context")
@@ -54,8 +55,8 @@ var remoteRules = []remoteRule{
 	{class: retriableClass, means: errRetry},
 	{text: "This token is expired", means: ErrTokenExpired},
 	{text: "allocated by a previous RM", means: ErrPreviousRM},
-	{text: "already is running on this node", means: ErrAlreadyRunning},
-	{text: "Attempt to relaunch the same container", means: ErrEnded},
+	{text: "already is running on this node", means: ErrAlreadyStarted},
+	{text: "Attempt to relaunch the same container", means: ErrAlreadyStarted},
 	{text: "was recently stopped on node manager", means: ErrEnded},
 	{text: "is not handled by this NodeManager", means: ErrUnknownContainer},
 	{text: "Null resource", means: ErrInvalidContext},

@@ -36,7 +36,7 @@ func ensureJava(ctx context.Context, progress func(string)) (string, error) {
 	var lastErr error
 	// Debian 12 and Ubuntu have 17; later Debians only 21.
 	for _, pkg := range []string{"openjdk-17-jre-headless", "openjdk-21-jre-headless"} {
-		if lastErr = aptInstall(ctx, progress, reason, pkg); lastErr == nil {
+		if lastErr = Install(ctx, progress, reason, pkg); lastErr == nil {
 			break
 		}
 	}
@@ -53,23 +53,26 @@ func ensureMaven(ctx context.Context, progress func(string)) (string, error) {
 	if path, err := exec.LookPath("mvn"); err == nil {
 		return path, nil
 	}
-	if err := aptInstall(ctx, progress, "Maven fetches Hadoop's jars", "maven"); err != nil {
+	if err := Install(ctx, progress, "Maven fetches Hadoop's jars", "maven"); err != nil {
 		return "", err
 	}
 	return exec.LookPath("mvn")
 }
 
-func aptInstall(ctx context.Context, progress func(string), reason, pkg string) error {
+// Install installs Debian packages when this process may (root, apt-get), otherwise it returns a *MissingError with the
+// reason. The package lists are fetched first: a new machine has none.
+func Install(ctx context.Context, progress func(string), reason string, packages ...string) error {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil || os.Geteuid() != 0 {
-		return &MissingError{Packages: []string{pkg}, Reason: reason}
+		return &MissingError{Packages: packages, Reason: reason}
 	}
-	progress("installing " + pkg)
-	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", pkg}} {
+	progress("installing " + strings.Join(packages, " ") + ": " + reason)
+	install := append([]string{"install", "-y", "-qq", "--no-install-recommends"}, packages...)
+	for _, args := range [][]string{{"update", "-qq"}, install} {
 		cmd := exec.CommandContext(ctx, apt, args...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("install %s: apt-get %s: %w: %s", pkg, args[0], err, lastLines(string(out), 5))
+			return fmt.Errorf("install %s: apt-get %s: %w: %s", strings.Join(packages, " "), args[0], err, lastLines(string(out), 5))
 		}
 	}
 	return nil

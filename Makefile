@@ -1,0 +1,64 @@
+# `make` lists the targets.
+
+GO        ?= go
+TOOLS     := dist/tools
+GOTEST    := $(GO) run ./integration/gotest
+HADOOPCTL := $(GO) run ./integration/hadoop/hadoopctl
+
+.DEFAULT_GOAL := help
+.PHONY: help build check test race bench bench-compare demo nightly fuzz-short generate hadoop-up hadoop-down clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build dist/flott
+	CGO_ENABLED=0 $(GO) build -trimpath -o dist/flott ./bin/flott
+
+check: $(TOOLS)/staticcheck ## formatting, vet, staticcheck, generated code, go.mod, structure (layering test)
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted (gofmt -w):"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags nightly,invariants ./...
+	$(TOOLS)/staticcheck ./...
+	$(GO) run -C bin/devtools ./protogen -check
+	@$(GO) run ./conf/gen dist/options.md && cmp docs/options.md dist/options.md || { echo "docs/options.md is stale: make generate"; exit 1; }
+	$(GO) mod tidy -diff
+	$(GO) test -count=1 ./integration/layering
+
+test: ## all tests, also on real Hadoop; ends with "N passed, 0 failed, 0 skipped"
+	@$(GOTEST) test
+
+race: ## the tests without Hadoop three times, shuffled, race detector and invariants on
+	@$(GOTEST) race
+
+bench: ## measure; prints a table with command, runs and median
+	$(GO) run ./integration/bench
+
+bench-compare: ## measure and compare with BASE=<file of an earlier run>
+	$(GO) run ./integration/bench -compare "$(BASE)"
+
+demo: ## WordCount over Go's own sources on real YARN, from nothing
+	@$(GO) run ./integration/demo
+
+nightly: ## what takes longer than make test
+	@$(GOTEST) nightly
+
+fuzz-short: ## every fuzz test for 5 seconds
+	@$(GOTEST) fuzz
+
+generate: ## write generated code and docs/options.md again
+	$(GO) run -C bin/devtools ./protogen
+	$(GO) generate ./...
+
+hadoop-up: ## start real Hadoop in the background and print the exports that make a shell its client
+	@$(HADOOPCTL) up
+
+hadoop-down: ## end it
+	@$(HADOOPCTL) down
+
+clean: ## remove what was built, and what tests left in .hadoop
+	rm -rf dist .hadoop
+	$(GO) clean -testcache
+
+# The tools have a go.mod of their own, so that the product does not depend on theirs.
+$(TOOLS)/staticcheck: bin/devtools/go.mod
+	$(GO) build -C bin/devtools -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck

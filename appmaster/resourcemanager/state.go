@@ -1,0 +1,56 @@
+package resourcemanager
+
+import (
+	"time"
+
+	"github.com/flott-dev/flott/rpc/ids"
+	"github.com/flott-dev/flott/rpc/pb"
+)
+
+// workerState is where a worker is in its life; it ends by being forgotten.
+//
+//	starting ─▶ registered ─▶ leaving
+//	    └──────────────────────▲
+type workerState int
+
+const (
+	starting   workerState = iota // announced by the driver
+	registered                    // its first inventory has come
+	leaving                       // released or told to exit; only its end is awaited
+)
+
+func (s workerState) String() string { return [...]string{"starting", "registered", "leaving"}[s] }
+
+type worker struct {
+	Worker
+	state    workerState
+	previous bool      // lived already when this ResourceManager attached
+	deadline time.Time // by when it must have registered
+	attempt  uint64    // the newest registration attempt that was seen
+	conn     *connection
+}
+
+// link is what a connection needs of a gateway stream.
+type link interface {
+	Send(m *pb.FromResourceManager) error
+	Close(cause error)
+}
+
+// connection is one accepted registration of a worker.
+type connection struct {
+	instance ids.InstanceID
+	request  *pb.RegisterTaskExecutorRequest
+	link     link // nil while it is being opened again
+	redials  int  // in a row without success
+	seen     time.Time
+	listed   bool // the first inventory has come
+}
+
+// View is a worker as REST shows it.
+type View struct {
+	Worker
+	Registration  *pb.RegisterTaskExecutorRequest
+	LastHeartbeat time.Time
+	FreeSlots     int
+	State         string
+}

@@ -94,8 +94,8 @@ func updateFromPB(worker ids.ResourceID, m *pb.TaskStateChange) (scheduler.TaskU
 	return u, err
 }
 
-// failureOf makes a failure of an error that arose in this process.
-func failureOf(err error, now time.Time) scheduler.Failure {
+// FailureOf makes a failure of an error that arose in this process.
+func FailureOf(err error, now time.Time) scheduler.Failure {
 	f := scheduler.Failure{Message: err.Error(), Kind: kindOf(err), At: now}
 	if of, ok := errors.AsType[*coordinatorhost.Error](err); ok {
 		f.Stack = of.Stack

@@ -99,7 +99,7 @@ func (c *core) carryOut(now time.Time, e scheduler.Effect) {
 // started takes the result of starting the coordinators.
 func (c *core) started(now time.Time, err error) {
 	if err != nil {
-		c.step(now, scheduler.Fail{Cause: failureOf(err, now)})
+		c.step(now, scheduler.Fail{Cause: FailureOf(err, now)})
 		return
 	}
 	c.step(now, scheduler.Schedule{})
@@ -160,6 +160,15 @@ func (c *core) cancel(now time.Time) error {
 
 func (c *core) fail(now time.Time, cause scheduler.Failure) {
 	c.step(now, scheduler.Fail{Cause: cause})
+}
+
+// coordinatorFailed takes a coordinator's failure. Once all tasks have ended, commit and discard alone decide.
+func (c *core) coordinatorFailed(now time.Time, err error) {
+	if c.sched.Ended() {
+		c.log.Warn("coordinator failed after the last task", "err", err)
+		return
+	}
+	c.step(now, scheduler.Fail{Cause: FailureOf(err, now)})
 }
 
 // conclude makes the end the job's state; the workers are told last, after what they may forget.

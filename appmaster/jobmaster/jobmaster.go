@@ -159,7 +159,7 @@ func (j *JobMaster) Cancel(ctx context.Context) error {
 
 // Fail ends the job as FAILED with this cause, unless it is ending already. After TasksEnded(FINISHED) it turns the end into FAILED.
 func (j *JobMaster) Fail(ctx context.Context, cause error) error {
-	return j.call(ctx, func(c *core, now time.Time) error { c.fail(now, failureOf(cause, now)); return nil })
+	return j.call(ctx, func(c *core, now time.Time) error { c.fail(now, FailureOf(cause, now)); return nil })
 }
 
 // Commit makes the coordinators publish what the finished tasks left. Idempotent; for after TasksEnded(FINISHED).

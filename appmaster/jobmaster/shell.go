@@ -45,7 +45,7 @@ func newShell(cfg Config) (*JobMaster, error) {
 			j.post(func(c *core, now time.Time) { c.toTask(now, op, attempt, payload) })
 		},
 		Failed: func(err error) {
-			j.post(func(c *core, now time.Time) { c.fail(now, failureOf(err, now)) })
+			j.post(func(c *core, now time.Time) { c.coordinatorFailed(now, err) })
 		},
 	})
 	return j, nil

@@ -144,6 +144,9 @@ func (s *Scheduler) Wanted() int { return s.wanted }
 // Placed says whether the executions have been given slots.
 func (s *Scheduler) Placed() bool { return s.placed }
 
+// Ended says whether the last execution has ended and Ended has been said.
+func (s *Scheduler) Ended() bool { return s.ended }
+
 // InUse says whether an execution is, or keeps a final state, in the slot.
 func (s *Scheduler) InUse(a ids.AllocationID) bool {
 	if s.job.Terminal() {

@@ -185,13 +185,13 @@ func (c *conn) next() (frames [][]byte, wait time.Duration, err error) {
 		return frames, c.cfg.IdleTimeout - idle, nil
 	}
 	left := c.cfg.PingInterval - time.Since(time.Unix(0, c.heard.Load()))
-	if left > 0 {
-		return frames, left, nil
+	if left <= 0 {
+		left = c.cfg.PingInterval
+		if len(frames) == 0 {
+			frames = append(frames, c.ping())
+		}
 	}
-	if len(frames) == 0 {
-		frames = append(frames, c.ping())
-	}
-	return frames, c.cfg.PingInterval, nil
+	return frames, min(left, c.cfg.IdleTimeout), nil // the last call's end does not wake us
 }
 
 func (c *conn) ping() []byte {

@@ -9,10 +9,11 @@
 // An FS and a Resolver may be used from any number of goroutines; a reader or a Writer belongs to one goroutine.
 //
 // What always holds: the context given to Open or Create bounds the whole life of the stream it returns: when it ends, a blocked
-// Read, Write or Close returns soon with the context's error and the connections are closed. No call is answered from a cache.
-// A mutating call whose answer was lost is decided by looking at the state that it left.
+// Read, Write or Close returns soon with the context's error and the connections are closed. Nothing about a file is answered
+// from a cache. A mutating metadata call whose answer was lost is repeated under the same id; what the byte client leaves open
+// (was it created? is it complete?) is decided by asking the NameNode.
 //
 // What it does not do: append, truncate, symbolic links on HDFS, trash, erasure-coded or encrypted files (refused with
 // ErrUnsupported: the byte client would deliver ciphertext or garbage), caching, Kerberos and delegation tokens (their place is
-// Dialer in ResolverConfig, which authenticates a NameNode connection before the byte client uses it).
+// nameNodeConn.Write, which sees the byte client's preamble and every frame, and the Peer in newHDFS). Mkdir is no lock.
 package dfs

@@ -29,7 +29,7 @@ type FS interface {
 	// fs.ErrNotExist when the source or the target's parent does not. It is atomic.
 	Rename(ctx context.Context, from, to string) error
 	// Mkdir makes one directory: fs.ErrExist when the path exists, fs.ErrNotExist when its parent does not. Its permission is
-	// exactly perm (no umask).
+	// exactly perm (no umask). It is no lock: on HDFS two callers at once may both succeed.
 	Mkdir(ctx context.Context, path string, perm fs.FileMode) error
 	// MkdirAll makes a directory and its missing parents; an existing directory is success and keeps its permission.
 	MkdirAll(ctx context.Context, path string, perm fs.FileMode) error

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sort"
@@ -382,6 +381,4 @@ func (l *Local) SetPermission(ctx context.Context, p string, perm fs.FileMode) e
 }
 
 // URI implements FS.
-func (l *Local) URI(p string) string {
-	return (&url.URL{Scheme: "file", Path: filepath.Clean(p)}).String()
-}
+func (l *Local) URI(p string) string { return "file://" + filepath.Clean(p) }

@@ -297,12 +297,16 @@ func (m *Mem) Rename(ctx context.Context, from, to string) error {
 		if below(to, from) {
 			return fmt.Errorf("target lies below the source: %w", fs.ErrInvalid)
 		}
+		moved := map[string]*memNode{to: n}
 		for p, c := range m.nodes {
-			if c == n || below(p, from) {
-				delete(m.nodes, p)
-				c.info.Path = to + p[len(from):]
-				m.nodes[c.info.Path] = c
+			if below(p, from) {
+				moved[to+p[len(from):]] = c
 			}
+		}
+		for p, c := range moved {
+			delete(m.nodes, c.info.Path)
+			c.info.Path = p
+			m.nodes[p] = c
 		}
 		parent.info.ModTimeMillis = m.cfg.Now().UnixMilli()
 		return nil

@@ -431,7 +431,6 @@ func mkdir(e *env) {
 	e.is(e.fs.Mkdir(e.Context(), e.p("d"), 0o700), fs.ErrExist)
 	e.write(e.p("f"), "")
 	e.is(e.fs.Mkdir(e.Context(), e.p("f"), 0o700), fs.ErrExist)
-	e.race(6, fs.ErrExist, func(int) error { return e.fs.Mkdir(e.Context(), e.p("one"), 0o700) })
 }
 
 func mkdirAll(e *env) {

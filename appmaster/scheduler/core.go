@@ -111,28 +111,32 @@ func (s *Scheduler) loseWorker(now time.Time, w ids.ResourceID, cause Failure) {
 		}
 	}
 	there := s.on(func(e *execution) bool { return e.slot != nil && e.slot.Worker == w })
-	s.lose(now, there, cause)
 	if len(there) > 0 {
-		s.reconsider(cause) // its loss may be behind what was blamed before, even when none of its tasks was left to fail
+		s.lose(now, there, cause) // its loss may be behind what was blamed before, even when none of its tasks is left to fail
 	}
 }
 
 // lose gives up executions that their worker cannot tell about any more; those that have ended stay as they are.
 func (s *Scheduler) lose(now time.Time, lost []*execution, cause Failure) {
+	var failed []*execution
 	for _, e := range lost {
 		if e.state.Terminal() {
 			continue
 		}
-		was := e.state
+		if e.state != TaskCanceling {
+			failed = append(failed, e)
+		}
 		s.move(now, now, e, taskFail)
 		e.failure = cause
-		if was == TaskCanceling {
-			s.reconsider(cause)
-			continue
-		}
-		s.emit(SubtaskFailed{Attempt: e.id})
-		s.onFailure(now, cause)
 	}
+	for _, e := range failed {
+		s.emit(SubtaskFailed{Attempt: e.id})
+	}
+	if len(failed) > 0 {
+		s.onFailure(now, cause) // after all are given up, so that none of them is asked to cancel
+		return
+	}
+	s.reconsider(cause)
 }
 
 // update takes what a worker tells about an execution. One that is not ours, or no longer, is ended there.

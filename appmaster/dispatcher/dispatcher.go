@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/flott-dev/flott/rpc/pb"
 	"github.com/flott-dev/flott/rpc/plan"
 	"github.com/flott-dev/flott/rpc/program"
+	"github.com/flott-dev/flott/zkha/ha"
 )
 
 // Job is what a job is run from.
@@ -40,16 +42,18 @@ type Config struct {
 
 	ResourceManager ResourceManager
 	Dialer          gateway.Dialer
-	Results         ResultStore
+	Results         ha.ResultStore // of this epoch
 	Staging         Staging
 	JobData         JobData // nil: nothing is kept
 
 	// KeepRunning leaves the application running when its job has ended, until Shutdown (execution.shutdown-on-application-finish
 	// false).
 	KeepRunning bool
+	// WorkerGrace is how long workers have to exit by themselves; 0: 3 s.
+	WorkerGrace time.Duration
 	// Exit is called once, when nothing is left to do; it must not block.
 	Exit func(Exit)
-	// JobMaster holds the timings for every JobMaster; the Dispatcher sets the rest.
+	// JobMaster holds the address and the timings for every JobMaster; the Dispatcher sets the rest.
 	JobMaster jobmaster.Config
 	Log       *slog.Logger
 
@@ -92,6 +96,7 @@ func New(cfg Config) (*Dispatcher, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.WorkerGrace = cmp.Or(cfg.WorkerGrace, 3*time.Second)
 	if cfg.JobData == nil {
 		cfg.JobData = noJobData{}
 	}
@@ -162,14 +167,14 @@ func (d *Dispatcher) RegisterTaskExecutor(ctx context.Context, req *pb.RegisterA
 	return nil, &rpc.Error{Code: rpc.UnknownJob, Method: method, Msg: fmt.Sprintf("no job %x runs here", req.GetJob())}
 }
 
-// NotEnoughResources passes the ResourceManager's word about missing slots to a job.
-func (d *Dispatcher) NotEnoughResources(id ids.JobID, reason string) {
+// NotEnoughResources implements resourcemanager.JobListener: it passes the ResourceManager's word about missing slots to a job.
+func (d *Dispatcher) NotEnoughResources(id ids.JobID, reason string, final bool) {
 	if j := d.find(id); j != nil && j.running() != nil {
-		j.running().NotEnoughResources(reason)
+		j.running().NotEnoughResources(reason, final)
 	}
 }
 
-// WorkerGone passes the ResourceManager's word about the end of a worker to all jobs.
+// WorkerGone implements resourcemanager.JobListener: it passes the ResourceManager's word about the end of a worker to all jobs.
 func (d *Dispatcher) WorkerGone(worker ids.ResourceID, cause error) {
 	for _, j := range *d.jobs.Load() {
 		if m := j.running(); m != nil {
@@ -189,12 +194,6 @@ func (d *Dispatcher) find(id ids.JobID) *job {
 
 type noJobData struct{}
 
-func (noJobData) Clean(context.Context, ids.JobID) error { return nil }
+func (noJobData) Remove(context.Context, ids.JobID) error { return nil }
 
 var _ gateway.JobMaster = (*Dispatcher)(nil)
-
-// pause is a variable wait of a retry.
-type pause struct {
-	tries      int // 0: for ever
-	first, max time.Duration
-}

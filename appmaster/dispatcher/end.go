@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/coordinatorhost"
+	"github.com/flott-dev/flott/appmaster/resourcemanager"
 	"github.com/flott-dev/flott/appmaster/scheduler"
 	"github.com/flott-dev/flott/rpc"
 	"github.com/flott-dev/flott/rpc/actor"
+	"github.com/flott-dev/flott/zkha/ha"
 )
 
 // ending is one run of endSteps: of a job, of the application, or of both. Its fields are set before it begins and then belong to
@@ -45,8 +47,8 @@ type endStep struct {
 
 var (
 	always  = func(*ending) bool { return true }
-	forever = pause{first: 200 * time.Millisecond, max: 10 * time.Second}
-	some    = pause{tries: 8, first: 200 * time.Millisecond, max: 5 * time.Second} // about 20 s
+	forever = pause{first: 200 * time.Millisecond, max: 10 * time.Second, each: time.Minute}
+	some    = pause{tries: 8, first: 200 * time.Millisecond, max: 5 * time.Second} // about 20 s, and what the tries take
 )
 
 // afterStore is where an end goes on whose result is stored.
@@ -68,14 +70,14 @@ var endSteps = [...]endStep{
 	{name: "store result", scope: ofJob, patience: forever, when: always, do: storeResult, failed: storeFailed},
 	{name: "end tasks", scope: ofJob, patience: pause{tries: 1}, when: always, do: endTasks},
 	{
-		name: "stop workers", scope: ofApplication, patience: some, when: always,
+		name: "stop workers", scope: ofApplication, patience: pause{tries: 2, each: 15 * time.Second}, when: always,
 		do: func(ctx context.Context, d *Dispatcher, _ *ending) error {
-			return d.cfg.ResourceManager.StopWorkers(ctx, "the application has ended")
+			return d.cfg.ResourceManager.StopWorkers(ctx, d.cfg.WorkerGrace)
 		},
 	},
 	{
 		name: "clean job", scope: ofJob, patience: some, when: always,
-		do: func(ctx context.Context, d *Dispatcher, e *ending) error { return d.cfg.JobData.Clean(ctx, e.job.id) },
+		do: func(ctx context.Context, d *Dispatcher, e *ending) error { return d.cfg.JobData.Remove(ctx, e.job.id) },
 	},
 	{name: "unregister", scope: ofApplication, patience: forever, when: always, do: unregister},
 	{
@@ -115,7 +117,7 @@ func storeResult(ctx context.Context, d *Dispatcher, e *ending) error {
 // storeFailed yields to a result that is there already: whatever this leader thinks, that is how the job ended.
 func storeFailed(ctx context.Context, d *Dispatcher, e *ending, err error) error {
 	d.log.Warn("result not stored", "job_id", e.job.id, "err", err)
-	if !errors.Is(err, fs.ErrExist) {
+	if !errors.Is(err, ha.ErrStored) {
 		return nil // nobody can read a result there: later attempts cannot either
 	}
 	stored, err := d.loadResult(ctx, e.job.id)
@@ -142,7 +144,7 @@ func unregister(ctx context.Context, d *Dispatcher, e *ending) error {
 // exit is how the application ends; one without a job, a session, has succeeded.
 func (e *ending) exit() Exit {
 	if e.result == nil {
-		return Exit{Status: Succeeded, Diagnostics: "the session was shut down"}
+		return Exit{Status: resourcemanager.Succeeded, Diagnostics: "the session was shut down"}
 	}
 	return Exit{Status: e.result.Status(), Diagnostics: e.result.Diagnostics()}
 }
@@ -213,14 +215,21 @@ func permanent(err error) bool {
 	if of, ok := errors.AsType[*coordinatorhost.Error](err); ok && of.Stack != "" {
 		return true // user code panicked
 	}
-	return lost(err) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+	return lost(err) || errors.Is(err, ha.ErrStored) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
+}
+
+// pause says how often, and with what pauses between, something is tried.
+type pause struct {
+	tries      int           // 0: for ever
+	first, max time.Duration // pauses double from first to max
+	each       time.Duration // bounds one try; 0: no bound
 }
 
 // retry repeats f with growing pauses until it succeeds, its tries are used up, its error is permanent or ctx ends.
 func retry(ctx context.Context, p pause, f func(context.Context) error) error {
 	wait := p.first
 	for try := 1; ; try++ {
-		err := f(ctx)
+		err := limited(ctx, p.each, f)
 		if err == nil || try == p.tries || permanent(err) || ctx.Err() != nil {
 			return err
 		}
@@ -233,6 +242,15 @@ func retry(ctx context.Context, p pause, f func(context.Context) error) error {
 		}
 		wait = min(2*wait, p.max)
 	}
+}
+
+func limited(ctx context.Context, each time.Duration, f func(context.Context) error) error {
+	if each > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, each)
+		defer cancel()
+	}
+	return f(ctx)
 }
 
 // ended takes the result of an end.

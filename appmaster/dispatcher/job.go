@@ -26,7 +26,7 @@ type master interface {
 	Conclude(ctx context.Context) error
 	View() *jobmaster.View
 	RegisterTaskExecutor(ctx context.Context, req *pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error)
-	NotEnoughResources(reason string)
+	NotEnoughResources(reason string, final bool)
 	WorkerGone(worker ids.ResourceID, cause error)
 }
 

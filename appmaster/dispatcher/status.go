@@ -3,44 +3,21 @@ package dispatcher
 import (
 	"time"
 
+	"github.com/flott-dev/flott/appmaster/resourcemanager"
 	"github.com/flott-dev/flott/appmaster/scheduler"
 	"github.com/flott-dev/flott/rpc/ids"
 )
 
-// ApplicationStatus is how the application as a whole ended (Flink: ApplicationStatus).
-type ApplicationStatus uint8
-
-// The ends of an application. Unknown is also what a session without jobs that was lost has.
-const (
-	Unknown ApplicationStatus = iota
-	Succeeded
-	Failed
-	Canceled
-)
-
-// String returns Flink's name.
-func (s ApplicationStatus) String() string {
-	switch s {
-	case Succeeded:
-		return "SUCCEEDED"
-	case Failed:
-		return "FAILED"
-	case Canceled:
-		return "CANCELED"
-	}
-	return "UNKNOWN"
-}
-
-func statusOf(s scheduler.JobState) ApplicationStatus {
+func statusOf(s scheduler.JobState) resourcemanager.Status {
 	switch s {
 	case scheduler.JobFinished:
-		return Succeeded
+		return resourcemanager.Succeeded
 	case scheduler.JobFailed:
-		return Failed
+		return resourcemanager.Failed
 	case scheduler.JobCanceled:
-		return Canceled
+		return resourcemanager.Canceled
 	}
-	return Unknown
+	return resourcemanager.Unknown
 }
 
 // Result is the end of a job as it is stored and shown.
@@ -59,8 +36,8 @@ type Result struct {
 // NetRuntime is how long the job ran.
 func (r *Result) NetRuntime() time.Duration { return r.End.Sub(r.Start) }
 
-// Status is the application's status if this job was its only one.
-func (r *Result) Status() ApplicationStatus { return statusOf(r.State) }
+// Status is how the application ended if this job was its only one.
+func (r *Result) Status() resourcemanager.Status { return statusOf(r.State) }
 
 // Diagnostics is what YARN shows: the first line says it all, the rest explains.
 func (r *Result) Diagnostics() string {
@@ -78,7 +55,7 @@ func (r *Result) Diagnostics() string {
 
 // Exit says that the application has ended and how; the process is to end now.
 type Exit struct {
-	Status      ApplicationStatus
+	Status      resourcemanager.Status
 	Diagnostics string
 }
 

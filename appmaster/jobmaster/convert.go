@@ -2,51 +2,29 @@ package jobmaster
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/coordinatorhost"
 	"github.com/flott-dev/flott/appmaster/scheduler"
 	"github.com/flott-dev/flott/rpc"
+	"github.com/flott-dev/flott/rpc/gateway"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 )
 
-func attemptToPB(a ids.ExecutionAttemptID) *pb.ExecutionAttempt {
-	return pb.ExecutionAttempt_builder{Job: a.Job.Bytes(), Vertex: a.Vertex.Bytes(), Subtask: a.Subtask, Epoch: uint64(a.Epoch), N: a.N}.Build()
-}
-
-func attemptsToPB(list []ids.ExecutionAttemptID) []*pb.ExecutionAttempt {
-	out := make([]*pb.ExecutionAttempt, len(list))
-	for i, a := range list {
-		out[i] = attemptToPB(a)
-	}
-	return out
-}
-
-func attemptFromPB(m *pb.ExecutionAttempt) (ids.ExecutionAttemptID, error) {
-	job, err1 := ids.JobIDFromBytes(m.GetJob())
-	vertex, err2 := ids.VertexIDFromBytes(m.GetVertex())
-	return ids.ExecutionAttemptID{Job: job, Vertex: vertex, Subtask: m.GetSubtask(), Epoch: ids.Epoch(m.GetEpoch()), N: m.GetN()}, errors.Join(err1, err2)
-}
-
-func generationToPB(g ids.Generation) *pb.Generation {
-	return pb.Generation_builder{Epoch: uint64(g.Epoch), Restart: g.Restart}.Build()
-}
-
 func deployToPB(d scheduler.Deploy, request ids.RequestID, cfg *Config) *pb.Deploy {
 	b := pb.Deploy_builder{
-		RequestId: uint64(request), Generation: generationToPB(d.Generation), Plan: cfg.planBytes, PlanDigest: cfg.planDigest[:],
+		RequestId: uint64(request), Generation: gateway.GenerationToPB(d.Generation), Plan: cfg.planBytes, PlanDigest: cfg.planDigest[:],
 	}
 	for _, t := range d.Tasks {
 		b.Tasks = append(b.Tasks, pb.TaskDeployment_builder{
-			Attempt: attemptToPB(t.Attempt), Allocation: t.Allocation.Bytes(), AttemptNumber: t.AttemptNumber,
+			Attempt: gateway.AttemptToPB(t.Attempt), Allocation: t.Allocation.Bytes(), AttemptNumber: t.AttemptNumber,
 		}.Build())
 	}
 	for _, l := range d.Locations {
 		b.Locations = append(b.Locations, pb.Location_builder{
 			Vertex: l.Vertex.Bytes(), FirstSubtask: l.First, LastSubtask: l.Last, DataAddress: l.DataAddress,
-			Generation: generationToPB(l.Generation), Attempts: l.Attempts, AttemptEpoch: uint64(l.AttemptEpoch),
+			Generation: gateway.GenerationToPB(l.Generation), Attempts: l.Attempts, AttemptEpoch: uint64(l.AttemptEpoch),
 		}.Build())
 	}
 	return b.Build()
@@ -59,12 +37,6 @@ func metricsFromPB(m *pb.TaskMetrics) scheduler.Metrics {
 	}
 }
 
-func profileFromPB(m *pb.ResourceProfile) Profile {
-	return Profile{
-		CPUMillis: m.GetCpuMillis(), TaskHeap: m.GetTaskHeap(), TaskOffHeap: m.GetTaskOffHeap(), Network: m.GetNetwork(), Managed: m.GetManaged(),
-	}
-}
-
 func failureFromPB(m *pb.Failure) scheduler.Failure {
 	f := scheduler.Failure{Message: m.GetMessage(), Stack: m.GetStack(), Kind: m.GetKind(), Code: m.GetCode(), Secondary: secondary(m.GetCode())}
 	if at := m.GetAtMillis(); at > 0 {
@@ -74,10 +46,10 @@ func failureFromPB(m *pb.Failure) scheduler.Failure {
 }
 
 func updateFromPB(worker ids.ResourceID, m *pb.TaskStateChange) (scheduler.TaskUpdate, error) {
-	attempt, err := attemptFromPB(m.GetAttempt())
+	attempt, err := gateway.AttemptFromPB(m.GetAttempt())
 	u := scheduler.TaskUpdate{
 		Worker: worker, Attempt: attempt, State: scheduler.TaskState(m.GetState()), Failure: failureFromPB(m.GetFailure()),
-		Generation: ids.Generation{Epoch: ids.Epoch(m.GetGeneration().GetEpoch()), Restart: m.GetGeneration().GetRestart()},
+		Generation: gateway.GenerationFromPB(m.GetGeneration()),
 	}
 	if at := m.GetAtMillis(); at > 0 {
 		u.At = time.UnixMilli(int64(at))
@@ -96,22 +68,12 @@ func updateFromPB(worker ids.ResourceID, m *pb.TaskStateChange) (scheduler.TaskU
 
 // FailureOf makes a failure of an error that arose in this process.
 func FailureOf(err error, now time.Time) scheduler.Failure {
-	f := scheduler.Failure{Message: err.Error(), Kind: kindOf(err), At: now}
-	if of, ok := errors.AsType[*coordinatorhost.Error](err); ok {
+	f := failureFromPB(gateway.FailureToPB(err, now))
+	f.Secondary = false
+	if of, ok := errors.AsType[*coordinatorhost.Error](err); ok && of.Stack != "" {
 		f.Stack = of.Stack
 	}
 	return f
-}
-
-// kindOf is the Go type of the innermost error.
-func kindOf(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return fmt.Sprintf("%T", err)
-		}
-		err = inner
-	}
 }
 
 // secondary says whether a task that failed with this code only felt the end of another one.

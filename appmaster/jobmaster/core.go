@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/scheduler"
+	"github.com/flott-dev/flott/rpc/gateway"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 )
@@ -50,7 +51,7 @@ func newCore(now time.Time, cfg Config, out outside) (*core, error) {
 		return nil, err
 	}
 	c := &core{cfg: cfg, out: out, log: cfg.Log, sched: sched, workers: map[ids.ResourceID]*worker{}, dirty: true}
-	c.pool = pool{profile: cfg.SlotProfile, slots: map[ids.AllocationID]*pooled{}}
+	c.pool.slots = map[ids.AllocationID]*pooled{}
 	return c, nil
 }
 
@@ -80,9 +81,9 @@ func (c *core) carryOut(now time.Time, e scheduler.Effect) {
 	case scheduler.Deploy:
 		c.deploy(e)
 	case scheduler.CancelTasks:
-		c.send(e.Worker, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: attemptsToPB(e.Attempts)}.Build()}.Build())
+		c.send(e.Worker, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: gateway.AttemptsToPB(e.Attempts)}.Build()}.Build())
 	case scheduler.Acknowledge:
-		c.send(e.Worker, pb.FromJobMaster_builder{Acknowledge: pb.AcknowledgeFinals_builder{Attempts: attemptsToPB(e.Attempts)}.Build()}.Build())
+		c.send(e.Worker, pb.FromJobMaster_builder{Acknowledge: pb.AcknowledgeFinals_builder{Attempts: gateway.AttemptsToPB(e.Attempts)}.Build()}.Build())
 	case scheduler.SubtaskFailed:
 		if v, ok := c.cfg.Graph.Vertex(e.Attempt.Vertex); ok {
 			c.out.subtaskFailed(v.Operators, int(e.Attempt.Subtask))
@@ -140,11 +141,17 @@ func (c *core) waitingFor() string {
 	return s
 }
 
-// notEnoughResources keeps what the ResourceManager says about missing slots, for people and for the reason of a time-out.
-func (c *core) notEnoughResources(reason string) {
+// notEnoughResources keeps what the ResourceManager says about missing slots, for people and for the reason of a time-out. When it says
+// that they will never come, there is nothing to wait for.
+func (c *core) notEnoughResources(now time.Time, reason string, final bool) {
 	c.notEnough = reason
 	c.dirty = true
-	c.log.Warn("not enough resources", "reason", reason)
+	if reason != "" {
+		c.log.Warn("not enough resources", "reason", reason, "final", final)
+	}
+	if final && c.waiting() {
+		c.step(now, scheduler.Fail{Cause: scheduler.Failure{Message: reason, At: now}})
+	}
 }
 
 func (c *core) cancel(now time.Time) error {
@@ -207,7 +214,7 @@ func (c *core) toTask(now time.Time, op ids.OperatorID, attempt ids.ExecutionAtt
 	if !ok || w == nil {
 		return
 	}
-	m := pb.FromJobMaster_builder{ToTask: pb.ToTask_builder{Attempt: attemptToPB(attempt), Operator: op[:], Payload: payload}.Build()}.Build()
+	m := pb.FromJobMaster_builder{ToTask: pb.ToTask_builder{Attempt: gateway.AttemptToPB(attempt), Operator: op[:], Payload: payload}.Build()}.Build()
 	if !w.ready() {
 		w.waiting = append(w.waiting, m) // goes out after the next inventory
 		return

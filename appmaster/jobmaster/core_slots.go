@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/scheduler"
+	"github.com/flott-dev/flott/rpc/gateway"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 )
@@ -36,7 +37,7 @@ func (c *core) takeInventory(now time.Time, w *worker, m *pb.JobInventory) {
 	again := c.closeRequests(w, listed)
 	for _, d := range again {
 		for _, t := range d.GetTasks() {
-			if a, err := attemptFromPB(t.GetAttempt()); err == nil {
+			if a, err := gateway.AttemptFromPB(t.GetAttempt()); err == nil {
 				inv.Undelivered = append(inv.Undelivered, a)
 			}
 		}
@@ -64,7 +65,7 @@ func (c *core) closeRequests(w *worker, listed map[ids.ExecutionAttemptID]bool) 
 	for id, d := range w.requests {
 		wanted := false
 		for _, t := range d.GetTasks() {
-			a, _ := attemptFromPB(t.GetAttempt())
+			a, _ := gateway.AttemptFromPB(t.GetAttempt())
 			if listed[a] {
 				wanted = false
 				break
@@ -96,7 +97,7 @@ func (c *core) failUnsure(now time.Time, w *worker) {
 		return
 	}
 	slices.SortFunc(unsure, ids.ExecutionAttemptID.Compare)
-	c.sendTo(w, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: attemptsToPB(unsure)}.Build()}.Build())
+	c.sendTo(w, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: gateway.AttemptsToPB(unsure)}.Build()}.Build())
 	cause := fmt.Sprintf("the connection to worker %s broke while its tasks were being given work", w.id)
 	c.step(now, scheduler.AttemptsLost{Attempts: unsure, Cause: scheduler.Failure{Message: cause, At: now, Worker: w.id}})
 }
@@ -136,7 +137,7 @@ func (c *core) dropSlot(now time.Time, w *worker, a ids.AllocationID, why string
 
 // takeSlot says whether the slot is in the pool now.
 func (c *core) takeSlot(now time.Time, w *worker, a ids.AllocationID, s *pb.Slot) bool {
-	accepted, added := c.pool.offer(now, pooled{allocation: a, worker: w.id, index: s.GetIndex()}, profileFromPB(s.GetProfile()))
+	accepted, added := c.pool.offer(now, pooled{allocation: a, worker: w.id, index: s.GetIndex()})
 	if added {
 		w.gained = append(w.gained, scheduler.Slot{Allocation: a, Worker: w.id, Index: s.GetIndex(), Endpoint: w.address, DataAddress: w.data})
 	}
@@ -192,7 +193,7 @@ func (c *core) takeSlotLost(now time.Time, w *worker, m *pb.SlotLost) {
 // takeHeartbeat reads the metrics and compares the slots; what the worker lists beyond the pool it learns from our next heartbeat.
 func (c *core) takeHeartbeat(now time.Time, w *worker, m *pb.JobHeartbeat) {
 	for _, t := range m.GetTasks() {
-		if a, err := attemptFromPB(t.GetAttempt()); err == nil {
+		if a, err := gateway.AttemptFromPB(t.GetAttempt()); err == nil {
 			c.step(now, scheduler.MetricsReport{Attempt: a, Metrics: metricsFromPB(t)})
 		}
 	}
@@ -222,7 +223,7 @@ func (c *core) takeTaskState(now time.Time, w *worker, m *pb.TaskStateChange) {
 }
 
 func (c *core) takeEvent(w *worker, m *pb.FromTask) {
-	a, err1 := attemptFromPB(m.GetAttempt())
+	a, err1 := gateway.AttemptFromPB(m.GetAttempt())
 	op, err2 := ids.OperatorIDFromBytes(m.GetOperator())
 	if at, ok := c.sched.Current(a); err1 != nil || err2 != nil || !ok || at != w.id {
 		c.log.Debug("event of an execution that is not alive", "worker", w.id, "attempt", a)
@@ -256,7 +257,7 @@ func (c *core) takeResponse(now time.Time, w *worker, m *pb.Response) {
 	}
 	var attempts []ids.ExecutionAttemptID
 	for _, t := range d.GetTasks() {
-		if a, err := attemptFromPB(t.GetAttempt()); err == nil {
+		if a, err := gateway.AttemptFromPB(t.GetAttempt()); err == nil {
 			attempts = append(attempts, a)
 		}
 	}

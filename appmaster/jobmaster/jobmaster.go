@@ -24,6 +24,7 @@ import (
 type Config struct {
 	Job          ids.JobID
 	Epoch        ids.Epoch
+	Address      string         // where workers reach the JobMaster endpoint of this process
 	Plan         *plan.Plan     // resolved
 	Graph        *plan.JobGraph // nil: plan.Chain(Plan)
 	Coordinators map[ids.OperatorID]program.Coordinator
@@ -34,7 +35,6 @@ type Config struct {
 	Dialer          gateway.Dialer
 	Listener        Listener
 
-	SlotProfile        Profile       // wanted of each slot; zero: the workers' default
 	HeartbeatInterval  time.Duration // 0: 2 s
 	HeartbeatTimeout   time.Duration // 0: 8 s
 	FailureThreshold   int           // heartbeat.rpc-failure-threshold; 0: 2; negative: never
@@ -137,9 +137,10 @@ func (j *JobMaster) RegisterTaskExecutor(ctx context.Context, req *pb.RegisterAt
 	return j.register(ctx, req)
 }
 
-// NotEnoughResources is the ResourceManager's word that it cannot serve all that was declared; shown to people.
-func (j *JobMaster) NotEnoughResources(reason string) {
-	j.post(func(c *core, _ time.Time) { c.notEnoughResources(reason) })
+// NotEnoughResources is the ResourceManager's word about why it cannot serve all that was declared, shown to people; an empty reason
+// takes it back. Final means that it never will: the job fails.
+func (j *JobMaster) NotEnoughResources(reason string, final bool) {
+	j.post(func(c *core, now time.Time) { c.notEnoughResources(now, reason, final) })
 }
 
 // WorkerGone is the ResourceManager's word that a worker is no more.

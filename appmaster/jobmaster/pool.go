@@ -10,9 +10,8 @@ import (
 
 // pool is the set of slots that serve the job.
 type pool struct {
-	wanted  int
-	profile Profile
-	slots   map[ids.AllocationID]*pooled
+	wanted int
+	slots  map[ids.AllocationID]*pooled
 }
 
 type pooled struct {
@@ -23,22 +22,16 @@ type pooled struct {
 }
 
 // offer says whether a slot is taken into the pool. A slot that is there already is accepted again.
-func (p *pool) offer(now time.Time, s pooled, profile Profile) (accepted, added bool) {
+func (p *pool) offer(now time.Time, s pooled) (accepted, added bool) {
 	if old, ok := p.slots[s.allocation]; ok {
 		return old.worker == s.worker, false
 	}
-	if len(p.slots) >= p.wanted || !profile.fits(p.profile) {
+	if len(p.slots) >= p.wanted {
 		return false, false
 	}
 	s.idleSince = now
 	p.slots[s.allocation] = &s
 	return true, true
-}
-
-// fits says whether a slot of this profile can serve a request for the wanted one.
-func (have Profile) fits(want Profile) bool {
-	return have == Profile{} || have.CPUMillis >= want.CPUMillis && have.TaskHeap >= want.TaskHeap && have.TaskOffHeap >= want.TaskOffHeap &&
-		have.Network >= want.Network && have.Managed >= want.Managed
 }
 
 // of lists the allocations on one worker, by slot index.

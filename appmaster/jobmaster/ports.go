@@ -8,23 +8,11 @@ import (
 	"github.com/flott-dev/flott/rpc/ids"
 )
 
-// Profile is the share of a worker that a slot is; sizes in bytes. The zero value means the workers' default slot.
-type Profile struct {
-	CPUMillis                               uint32
-	TaskHeap, TaskOffHeap, Network, Managed uint64
-}
-
-// Requirement is how many slots of a profile a job wants in all.
-type Requirement struct {
-	Profile Profile
-	Count   int
-}
-
 // ResourceManager is what a JobMaster needs of the ResourceManager.
 type ResourceManager interface {
-	// DeclareRequirements replaces what the job wanted before; an empty list withdraws everything. It must not block. The
-	// ResourceManager answers, when it has something to say, by NotEnoughResources and WorkerGone.
-	DeclareRequirements(job ids.JobID, epoch ids.Epoch, wanted []Requirement)
+	// DeclareRequirements sets how many slots the job wants in all, of the workers' default size; 0 withdraws them. jobMaster is where
+	// workers offer them. It must not block. The ResourceManager answers by NotEnoughResources and WorkerGone.
+	DeclareRequirements(job ids.JobID, jobMaster string, slots int)
 	// KnowsWorker says whether the worker is registered; the error says why not (rpc.UnknownWorker on the wire).
 	KnowsWorker(ctx context.Context, worker ids.ResourceID) error
 }

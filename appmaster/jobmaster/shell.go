@@ -187,11 +187,7 @@ func (s *shell) after(d time.Duration, f func(*core, time.Time)) {
 }
 
 func (s *shell) declare(count int) {
-	var wanted []Requirement
-	if count > 0 {
-		wanted = []Requirement{{Profile: s.jm.cfg.SlotProfile, Count: count}}
-	}
-	s.jm.cfg.ResourceManager.DeclareRequirements(s.jm.cfg.Job, s.jm.cfg.Epoch, wanted)
+	s.jm.cfg.ResourceManager.DeclareRequirements(s.jm.cfg.Job, s.jm.cfg.Address, count)
 }
 
 func (s *shell) event(op ids.OperatorID, attempt ids.ExecutionAttemptID, payload []byte) {

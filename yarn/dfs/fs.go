@@ -3,6 +3,7 @@ package dfs
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -158,6 +159,27 @@ func WriteFile(ctx context.Context, fsys FS, p string, data []byte, perm fs.File
 		return errors.Join(err, w.Abort())
 	}
 	return nil
+}
+
+// CreateOnce creates a file that nobody ever sees incomplete: it is written beside its place and renamed there. fs.ErrExist when the
+// path exists, whoever made it; nil means durable.
+func CreateOnce(ctx context.Context, fsys FS, p string, data []byte, perm fs.FileMode) error {
+	tmp := p + "." + rand.Text() + ".tmp"
+	if err := WriteFile(ctx, fsys, tmp, data, perm); err != nil {
+		return err
+	}
+	err := fsys.Rename(ctx, tmp, p)
+	if err == nil {
+		return nil
+	}
+	derr := fsys.Delete(context.WithoutCancel(ctx), tmp, false)
+	if errors.Is(derr, fs.ErrNotExist) { // the rename happened, only its answer was lost
+		if got, rerr := ReadFile(ctx, fsys, p, int64(len(data))); rerr == nil && bytes.Equal(got, data) {
+			return nil
+		}
+		derr = nil
+	}
+	return errors.Join(err, derr)
 }
 
 // cleanPath checks that a path is absolute and returns its shortest form.

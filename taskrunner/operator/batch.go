@@ -149,7 +149,7 @@ func (b *Batch[T]) reset() {
 }
 
 // Encode implements Shared.
-func (b *Batch[T]) Encode(dst []byte, limit int) ([]byte, error) {
+func (b *Batch[T]) Encode(dst []byte, limit int, one bool) ([]byte, error) {
 	n, start := int(b.n.Load()), len(dst)
 	for b.read < n {
 		mark := len(dst)
@@ -160,7 +160,7 @@ func (b *Batch[T]) Encode(dst []byte, limit int) ([]byte, error) {
 		if dst, err = b.codec.Append(dst, &b.values[b.read]); err != nil {
 			return dst[:mark], err
 		}
-		if len(dst)-start > limit && mark > start {
+		if len(dst)-start > limit && (mark > start || !one) {
 			return dst[:mark], nil
 		}
 		b.read++

@@ -67,9 +67,9 @@ type Port interface {
 // Shared is what the consumer of a batch needs when it does not know its type. Published may be called from any goroutine that knows the
 // batch to be in use; everything else belongs to the consumer.
 type Shared interface {
-	// Encode appends unread records while the result stays within limit bytes beyond dst, and at least one; so only a single record can
-	// be above the limit.
-	Encode(dst []byte, limit int) ([]byte, error)
+	// Encode appends unread records while the result stays within limit bytes beyond dst; if one is set, at least one record. A first
+	// record above the limit comes alone.
+	Encode(dst []byte, limit int, one bool) ([]byte, error)
 	// Timed reports whether the records have times.
 	Timed() bool
 	// Published returns how many records the producer has added.

@@ -45,9 +45,9 @@ type Update struct {
 
 // Failure is why a task failed.
 type Failure struct {
-	Err      error
-	Operator string // name of the operator that failed; empty: the task around it
-	Stack    string // of the goroutine, when user code has panicked
+	Err   error
+	Task  string // vertex name and subtask, as Flink prints it: "Source: lines -> Map (2/4)"
+	Stack string // of the goroutine, when user code has panicked
 }
 
 // Metrics are totals since the task began.

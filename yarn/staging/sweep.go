@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/flott-dev/flott/yarn/dfs"
 	"github.com/flott-dev/flott/yarn/yarnid"
@@ -60,8 +61,14 @@ func (a *Area) dead(ctx context.Context, app yarnid.ApplicationID, rm string, st
 	}
 	owner, err := a.Owner(ctx, app)
 	if errors.Is(err, fs.ErrNotExist) {
-		// Its maker died before the first file, or is just at it. There is nothing in it by which anybody could be wronged.
-		return a.old(dir), nil
+		// Its maker died before the first file, or is just at it. With anything else in it, it is none of our making.
+		l, err := a.list(ctx, dir.Path)
+		for _, fi := range l {
+			if !strings.HasPrefix(fi.Name(), ownerFile+".") {
+				return false, err
+			}
+		}
+		return err == nil && a.old(dir), err
 	}
 	if err != nil || owner != rm {
 		return false, err

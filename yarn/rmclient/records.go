@@ -38,7 +38,7 @@ const (
 // Terminal reports whether the application has ended.
 func (s State) Terminal() bool { return s == StateFinished || s == StateFailed || s == StateKilled }
 
-// Accepted reports whether the scheduler has taken the application, whatever became of it since.
+// Accepted reports whether the scheduler has certainly taken the application. One that FAILED or was KILLED may or may not have been.
 func (s State) Accepted() bool { return s == StateAccepted || s == StateRunning || s == StateFinished }
 
 // FinalStatus is what an application says it ended with. Java: FinalApplicationStatus.
@@ -164,7 +164,7 @@ func millis(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// Proto is the size on the wire. Memory and vcores go into their own fields, which every version reads.
+// proto is the size on the wire. Memory and vcores go into their own fields, which every version reads.
 func (r Resource) proto() *yarnpb.ResourceProto {
 	p := yarnpb.ResourceProto_builder{Memory: &r.MemoryMB, VirtualCores: &r.VCores}.Build()
 	var others []*yarnpb.ResourceInformationProto

@@ -70,17 +70,20 @@ func (s *Submission) proto() *yarnpb.ApplicationSubmissionContextProto {
 	return p
 }
 
-// RejectedError says that the YARN RM took an application's submission and then turned it down, or that it ended before its AM could start.
+// RejectedError says that the YARN RM took an application's submission and then turned it down, so that no AM was ever started.
 type RejectedError struct{ Report Report }
 
-// Error is the first line of YARN's diagnostics behind id and state.
+// Error is the first line of YARN's diagnostics behind id and state. YARN 3.5 writes the beginning of its sentence twice; once is enough.
 func (e *RejectedError) Error() string {
 	text, _, _ := strings.Cut(strings.TrimSpace(e.Report.Diagnostics), "\n")
+	if i := strings.LastIndex(text, "Application "+e.Report.ID.String()); i > 0 {
+		text = text[i:]
+	}
 	return fmt.Sprintf("YARN rejected %s (%s): %s", e.Report.ID, e.Report.State, text)
 }
 
-// Submit submits an application and waits until the scheduler has accepted it. An application that YARN turns down is an *ipc.RemoteError or a
-// *RejectedError. Should the YARN RM lose the application while it fails over, it is submitted again under the same id. When Submit fails
+// Submit submits an application and waits until the scheduler has accepted it; the report may show that it has ended since. An application that
+// YARN turns down is an *ipc.RemoteError or a *RejectedError. Should the YARN RM lose the application while it fails over, it is submitted again under the same id. When Submit fails
 // otherwise (ipc.Unknown), the application may exist: the caller kills it.
 func (c *Client) Submit(ctx context.Context, s *Submission) (Report, error) {
 	req := yarnpb.SubmitApplicationRequestProto_builder{ApplicationSubmissionContext: s.proto()}.Build()
@@ -105,7 +108,7 @@ func (c *Client) awaitAccepted(ctx context.Context, id yarnid.ApplicationID) (Re
 		switch {
 		case err != nil:
 			return Report{}, err
-		case r.State.Accepted():
+		case r.State.Accepted(), r.State.Terminal() && r.Attempt.Attempt > 0:
 			return r, nil
 		case r.State.Terminal():
 			return r, &RejectedError{r}

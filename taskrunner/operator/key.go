@@ -171,3 +171,6 @@ func (h *Hasher[K]) Hash(v *K) uint32 {
 	}
 	return plan.KeyHash(b)
 }
+
+// Same is Key.Same.
+func (h *Hasher[K]) Same(a, b *K) bool { return h.key.Same(a, b) }

@@ -9,12 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/flott-dev/flott/conf/hadoopconf"
 	"github.com/flott-dev/flott/integration/hadoop"
 	"github.com/flott-dev/flott/integration/hadoop/hadooptest"
 	"github.com/flott-dev/flott/yarn/ipc"
 	"github.com/flott-dev/flott/yarn/proto/yarnpb"
 	"github.com/flott-dev/flott/yarn/rmclient"
+	"github.com/flott-dev/flott/yarn/token"
 	"github.com/flott-dev/flott/yarn/yarnid"
 )
 
@@ -218,5 +221,64 @@ func TestYARNClientFailsOver(t *testing.T) {
 	}
 	if d := time.Since(begin); d > 5*time.Second {
 		t.Errorf("found the active one after %v", d)
+	}
+}
+
+// TestTokenAuthentication speaks DIGEST-MD5 with the YARN RM's scheduler port: the token comes from an application whose AM is this test.
+func TestTokenAuthentication(t *testing.T) {
+	cluster := hadooptest.Shared(t)
+	c := yarnClient(t, cluster, "alice")
+	r, err := submitNew(t, c, "true", func(s *rmclient.Submission) { s.Unmanaged = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Kill(context.WithoutCancel(t.Context()), r.ID, "the test is over") }()
+	tok := awaitReport(t, c, r.ID, func(r rmclient.Report) bool { return r.AMRMToken != nil }).AMRMToken
+	if id, err := tok.Decode(); err != nil || id.Attempt.Application != r.ID {
+		t.Errorf("token: got %v, %v, want one of %s", tok, err, r.ID)
+	}
+	hc, _, err := hadoopconf.Load(hadoopconf.Source{HadoopConfDir: cluster.ConfDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rms, err := hc.ResourceManagers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := ipc.New(ipc.Config{})
+	defer conn.Close()
+	peer := ipc.Peer{Addr: rms[0].Scheduler, Protocol: "org.apache.hadoop.yarn.api.ApplicationMasterProtocolPB", User: "alice"}
+	call := func(method string, req, resp proto.Message) error {
+		return conn.Call(t.Context(), peer, method, req, resp)
+	}
+	register := yarnpb.RegisterApplicationMasterRequestProto_builder{Host: proto.String("localhost"), RpcPort: proto.Int32(1), TrackingUrl: proto.String("")}.Build()
+
+	if err := call("registerApplicationMaster", register, &yarnpb.RegisterApplicationMasterResponseProto{}); !errors.Is(err, ipc.ErrAccessControl) || !ipc.Refused(err) {
+		t.Errorf("without a token: got %v, want ErrAccessControl", err)
+	}
+	peer.Token = &token.Token{Identifier: tok.Identifier, Password: token.Secret("guess"), Kind: tok.Kind}
+	if err := call("registerApplicationMaster", register, &yarnpb.RegisterApplicationMasterResponseProto{}); !ipc.Refused(err) || ipc.Unreachable(err) {
+		t.Errorf("wrong password: got %v, want a refusal", err)
+	}
+	peer.Token = tok
+	registered := &yarnpb.RegisterApplicationMasterResponseProto{}
+	if err := call("registerApplicationMaster", register, registered); err != nil || registered.GetMaximumCapability().GetMemory() == 0 {
+		t.Fatalf("register: got %v, %v", registered, err)
+	}
+	running, err := c.Report(t.Context(), r.ID)
+	if err != nil || running.State != rmclient.StateRunning || running.RPCPort != 1 {
+		t.Errorf("after the registration: got %+v, %v", running, err)
+	}
+	status := yarnpb.FinalApplicationStatusProto_APP_SUCCEEDED
+	finished := &yarnpb.FinishApplicationMasterResponseProto{}
+	finish := yarnpb.FinishApplicationMasterRequestProto_builder{FinalApplicationStatus: &status, Diagnostics: proto.String("all went well")}.Build()
+	for !finished.GetIsUnregistered() {
+		if err := call("finishApplicationMaster", finish, finished); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := awaitReport(t, c, r.ID, func(r rmclient.Report) bool { return r.State.Terminal() })
+	if end.Final != rmclient.FinalSucceeded || end.Diagnostics != "all went well" {
+		t.Errorf("end: got %+v", end)
 	}
 }

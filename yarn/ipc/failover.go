@@ -94,6 +94,7 @@ func (f *Failover) Call(ctx context.Context, peer Peer, method string, req, resp
 	for _, opt := range opts {
 		opt(&o)
 	}
+	o.timeout = min(o.timeout, f.cfg.Patience/time.Duration(len(f.cfg.Addrs))) // one that hangs leaves time for the others
 	begin := time.Now()
 	limited, cancel := context.WithDeadlineCause(ctx, begin.Add(f.cfg.Patience), ErrTimeout)
 	defer cancel()

@@ -222,6 +222,17 @@ func TestFailoverBoundsAServerThatHangs(t *testing.T) {
 	}
 }
 
+func TestFailoverLeavesAServerThatHangs(t *testing.T) {
+	hangs := serve(t, ipctest.Config{Simple: true, Handle: func(context.Context, ipctest.Caller, string, string, []byte) (proto.Message, error) {
+		return nil, ipctest.ErrDrop
+	}})
+	active := serve(t, ipctest.Config{Simple: true, Handle: echo(t)})
+	f := failover(t, client(t, ipc.Config{}), time.Second, hangs.Addr(), active.Addr())
+	if err := f.Call(t.Context(), ipc.Peer{}, "echo", text("x"), text("")); err != nil || f.Current() != active.Addr() {
+		t.Errorf("got %v at %s, want the answer of the active one", err, f.Current())
+	}
+}
+
 func TestFailoverStopsAtAnswersAndCancel(t *testing.T) {
 	s := serve(t, ipctest.Config{Simple: true, Handle: func(context.Context, ipctest.Caller, string, string, []byte) (proto.Message, error) {
 		return nil, &ipc.RemoteError{Class: "org.apache.hadoop.yarn.exceptions.YarnException", Message: "no such queue"}

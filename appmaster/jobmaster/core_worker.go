@@ -63,7 +63,7 @@ type opening struct {
 func (c *core) register(now time.Time, req *pb.RegisterAtJobMasterRequest, answer answerFunc) {
 	id, attempt := ids.ResourceID(req.GetResourceId()), req.GetAttempt()
 	if got := ids.Epoch(req.GetEpoch()); got != c.cfg.Epoch {
-		answer(nil, refused(rpc.Fenced, "epoch %d is not that of the leader, %d", got, c.cfg.Epoch))
+		answer(nil, &rpc.Error{Code: rpc.Fenced, Method: method, Epoch: c.cfg.Epoch, Msg: fmt.Sprintf("epoch %d is not that of the leader, %d", got, c.cfg.Epoch)})
 		return
 	}
 	if job, err := ids.JobIDFromBytes(req.GetJob()); err != nil || job != c.cfg.Job {
@@ -99,8 +99,11 @@ func (c *core) register(now time.Time, req *pb.RegisterAtJobMasterRequest, answe
 	c.open(w)
 }
 
+// method is how errors name the call.
+const method = "JobMaster.RegisterTaskExecutor"
+
 func refused(code rpc.Code, format string, args ...any) error {
-	return &rpc.Error{Code: code, Method: "JobMaster.RegisterTaskExecutor", Msg: fmt.Sprintf(format, args...)}
+	return &rpc.Error{Code: code, Method: method, Msg: fmt.Sprintf(format, args...)}
 }
 
 func (c *core) open(w *worker) {

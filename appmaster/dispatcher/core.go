@@ -24,7 +24,6 @@ type core struct {
 	hold   bool
 	leave  bool // the application is to end when no job runs any more
 	leaver *ending
-	done   bool // Exit has been called
 }
 
 func (c *core) cfg() *Config { return &c.d.cfg }

@@ -51,7 +51,7 @@ type Config struct {
 	KeepRunning bool
 	// WorkerGrace is how long workers have to exit by themselves; 0: 3 s.
 	WorkerGrace time.Duration
-	// Exit is called once, when nothing is left to do; it must not block.
+	// Exit is called once, when nothing is left to do, on a goroutine of the Dispatcher; it must not block or call Close.
 	Exit func(Exit)
 	// JobMaster holds the address and the timings for every JobMaster; the Dispatcher sets the rest.
 	JobMaster jobmaster.Config

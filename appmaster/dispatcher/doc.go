@@ -23,7 +23,7 @@
 // A session job's end is the steps that concern the job; the others follow when the session is shut down.
 //
 // What always holds: a step begins only after the one before has succeeded, or cannot succeed any more and may be passed over; after Hold no step
-// begins; a job whose result is stored is never run again; a job id is run at most once per epoch.
+// begins, except those after unregister; a job whose result is stored is never run again; a job id is run at most once per epoch.
 //
 // What it does not do: it starts no workers and knows no slots; it builds no graph (Config.Application does, in bin/roles).
 package dispatcher

@@ -49,10 +49,14 @@ var (
 	always  = func(*ending) bool { return true }
 	forever = pause{first: 200 * time.Millisecond, max: 10 * time.Second, each: time.Minute}
 	some    = pause{tries: 8, first: 200 * time.Millisecond, max: 5 * time.Second} // about 20 s, and what the tries take
+	tidy    = pause{tries: 4, first: 200 * time.Millisecond, max: time.Second, each: 5 * time.Second}
 )
 
-// afterStore is where an end goes on whose result is stored.
-const afterStore = 3
+// Where an end goes on whose result is stored, and where YARN has let go of the application.
+const (
+	afterStore      = 3
+	afterUnregister = 7
+)
 
 // endSteps is the order of an end; doc.go explains it.
 var endSteps = [...]endStep{
@@ -81,11 +85,11 @@ var endSteps = [...]endStep{
 	},
 	{name: "unregister", scope: ofApplication, patience: forever, when: always, do: unregister},
 	{
-		name: "remove result", scope: ofJob, patience: some, when: func(e *ending) bool { return e.app },
+		name: "remove result", scope: ofJob, patience: tidy, when: func(e *ending) bool { return e.app },
 		do: func(ctx context.Context, d *Dispatcher, e *ending) error { return d.cfg.Results.Remove(ctx, e.job.id) },
 	},
 	{
-		name: "remove staging", scope: ofApplication, patience: some, when: always,
+		name: "remove staging", scope: ofApplication, patience: tidy, when: always,
 		do: func(ctx context.Context, d *Dispatcher, _ *ending) error { return d.cfg.Staging.Remove(ctx) },
 	},
 }
@@ -132,7 +136,7 @@ func endTasks(ctx context.Context, _ *Dispatcher, e *ending) error {
 	if m := e.job.running(); m != nil {
 		return m.Conclude(ctx)
 	}
-	e.job.still.Store(stillView(e.job.id, e.result.Name, e.result.Start, e.result.State, e.result.End, e.cause))
+	e.job.still.Store(stillView(e.job.id, e.result.Name, e.result.Start, e.result.State, e.result.End, e.result.failure()))
 	return nil
 }
 
@@ -176,6 +180,11 @@ func (c *core) begin(e *ending) {
 func (d *Dispatcher) runEnd(ctx context.Context, e *ending) error {
 	for i := e.from; i < len(endSteps); i++ {
 		s := &endSteps[i]
+		if i == afterUnregister && e.app {
+			// Nobody leads an application that YARN has written off, and a leader who found no result any more would run the job again:
+			// what is left is done whatever happens to this one's leadership.
+			ctx = context.WithoutCancel(ctx)
+		}
 		mine := e.job != nil && s.scope&ofJob != 0 || e.app && s.scope&ofApplication != 0
 		if !mine || !s.when(e) {
 			continue
@@ -184,6 +193,9 @@ func (d *Dispatcher) runEnd(ctx context.Context, e *ending) error {
 			if err := d.cfg.onStep(s.name); err != nil {
 				return err
 			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("before end step %s: %w", s.name, context.Cause(ctx))
 		}
 		d.phase.Store(&s.name)
 		d.log.Info("end step", "step", s.name)
@@ -201,6 +213,9 @@ func (d *Dispatcher) runEnd(ctx context.Context, e *ending) error {
 		default:
 			d.log.Warn("end step given up", "step", s.name, "err", err)
 		}
+	}
+	if e.app {
+		d.cfg.Exit(e.exit())
 	}
 	return nil
 }
@@ -261,18 +276,12 @@ func (c *core) ended(e *ending, err error) {
 	}
 	if !e.app {
 		c.leaveIfIdle()
-		return
 	}
-	if c.done {
-		return
-	}
-	c.done = true
-	c.cfg().Exit(e.exit())
 }
 
 // leaveIfIdle ends the application when that is wanted and no job runs or is ending. The status is that of the application's job.
 func (c *core) leaveIfIdle() {
-	if !c.leave || c.leaver != nil || c.done || c.hold {
+	if !c.leave || c.leaver != nil || c.hold {
 		return
 	}
 	for _, j := range c.jobs {

@@ -31,6 +31,15 @@ func (e Starting) apply(c *core) {
 	c.wake()
 }
 
+func (e Found) apply(c *core) {
+	if c.workers[e.Worker.ID] == nil {
+		now := c.now()
+		c.workers[e.Worker.ID] = &worker{Worker: e.Worker, state: starting, previous: true, deadline: now.Add(c.cfg.RegistrationTimeout)}
+		c.balance()
+		c.wake()
+	}
+}
+
 func (e Gone) apply(c *core) {
 	w := c.workers[e.Worker]
 	if w == nil {

@@ -51,6 +51,8 @@ type (
 	Owned struct{ Workers []Worker }
 	// Starting announces a worker that was requested and is being started. It lowers the outstanding number by one.
 	Starting struct{ Worker Worker }
+	// Found announces a worker of an earlier attempt that became known late; it was not requested.
+	Found struct{ Worker Worker }
 	// Gone says that a worker has ended or could not be started.
 	Gone struct {
 		Worker ids.ResourceID

@@ -12,5 +12,5 @@
 // does not build, and when real Hadoop cannot start: then it names what is missing.
 //
 // It owns the shared cluster for the time of its run; nothing is left when it ends, whatever ends it. It is called by the
-// Makefile and by people; all runs on the main goroutine but the reading of go test's events.
+// Makefile and by people; all runs on the main goroutine but the scanning of go test's output.
 package main

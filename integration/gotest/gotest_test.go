@@ -2,9 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestReport(t *testing.T) {
@@ -72,6 +76,31 @@ func TestReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A run that says nothing tells after a while what it is at.
+func TestSilenceNamesWhatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		r := newReport(&out)
+		in, events := io.Pipe()
+		done := make(chan error)
+		go func() { done <- r.read(in) }()
+		fmt.Fprintln(events, `{"Action":"run","Package":"p","Test":"TestHangs"}`)
+		synctest.Wait()
+		if out.Len() > 0 {
+			t.Errorf("at once: got %q, want nothing", &out)
+		}
+		time.Sleep(quiet + time.Second)
+		synctest.Wait()
+		if want := "still running: p TestHangs"; !strings.Contains(out.String(), want) {
+			t.Errorf("got %q, want %q", &out, want)
+		}
+		events.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestProblemIsAFailure(t *testing.T) {

@@ -107,7 +107,7 @@ func unit(ctx context.Context, o options, r *report) error {
 	if o.shuffle {
 		args = append(args, "-shuffle=on")
 	}
-	return goTest(ctx, o, r, nil, append(args, "-timeout=10m"), plain)
+	return goTest(ctx, o, r, nil, append(args, "-timeout=4m"), plain)
 }
 
 // ensureCompiler looks for the C compiler that the race detector needs.

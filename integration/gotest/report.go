@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 
 // slow tests get a line of their own, so that a long run shows that it moves.
 const slow = 2 * time.Second
+
+// quiet is how long go test may say nothing until a line tells what it is at.
+const quiet = 20 * time.Second
 
 // event is one line of go test -json.
 type event struct {
@@ -44,22 +48,48 @@ func (r *report) line(text string) { fmt.Fprintln(r.out, text) }
 
 func (r *report) problem(err error) { r.problems = append(r.problems, err) }
 
-// read takes the events of one go test run. A line that is no event is printed.
+// read takes the events of one go test run. A line that is no event is printed; when none comes for a while, it says
+// what still runs.
 func (r *report) read(in io.Reader) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Action == "" {
-			r.line(lines.Text())
-			continue
+	lines, ended := make(chan []byte), make(chan error, 1)
+	go func() {
+		defer close(lines)
+		scanner := bufio.NewScanner(in)
+		scanner.Buffer(nil, 16<<20)
+		for scanner.Scan() {
+			lines <- bytes.Clone(scanner.Bytes())
 		}
-		r.event(e)
+		ended <- scanner.Err()
+	}()
+	silence := time.NewTicker(quiet)
+	defer silence.Stop()
+	for {
+		select {
+		case <-silence.C:
+			r.stillRunning()
+		case l, ok := <-lines:
+			if !ok {
+				if err := <-ended; err != nil {
+					return fmt.Errorf("read go test's events: %w", err)
+				}
+				return nil
+			}
+			var e event
+			if err := json.Unmarshal(l, &e); err != nil || e.Action == "" {
+				r.line(string(l))
+				continue
+			}
+			r.event(e)
+			silence.Reset(quiet)
+		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read go test's events: %w", err)
+}
+
+func (r *report) stillRunning() {
+	for _, name := range slices.Sorted(maps.Keys(r.packages)) {
+		tests := slices.Sorted(maps.Keys(r.packages[name].running))
+		r.line(fmt.Sprintf("       still running: %s %s", short(name), strings.Join(tests, " ")))
 	}
-	return nil
 }
 
 func (r *report) event(e event) {

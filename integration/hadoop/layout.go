@@ -121,7 +121,7 @@ func (s spec) takenPort() (listener, error) {
 	for _, l := range s.listeners() {
 		ln, err := net.Listen("tcp", l.address)
 		if err != nil {
-			return l, fmt.Errorf("%s cannot listen on %s (%w): stop what uses the port or choose another port offset", l.daemon, l.address, err)
+			return l, fmt.Errorf("%s cannot listen on %s (%w): stop what uses the port or choose another port offset (hadoopctl up --auto-ports finds one)", l.daemon, l.address, err)
 		}
 		ln.Close()
 	}

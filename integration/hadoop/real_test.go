@@ -73,6 +73,7 @@ func TestRealCluster(t *testing.T) {
 		t.Errorf("an application that never was: %v", err)
 	}
 	leftFileIsReported(t, c)
+	orphan := leftProcessIsReported(t, c)
 
 	if _, err := hadoop.Start(ctx, hadoop.Options{StateDir: c.StateDir()}); err == nil {
 		t.Error("a second cluster in the same state directory: got no error")
@@ -80,7 +81,26 @@ func TestRealCluster(t *testing.T) {
 	if err := c.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	if err := orphan.Wait(); err == nil {
+		t.Error("the container without a NodeManager: want it killed by Stop")
+	}
 	nothingLeft(t, c.StateDir())
+}
+
+// leftProcessIsReported starts what a killed NodeManager leaves: a container's process in a session of its own.
+func leftProcessIsReported(t *testing.T, c *hadoop.Cluster) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sleep", "300")
+	cmd.Env = []string{"LOCAL_DIRS=" + c.StateDir() + "/data/nm1/usercache", "CONTAINER_ID=container_e05_1_0003_01_000002"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := c.Leftovers(t.Context(), "application_1_0003")
+	if err != nil || len(left) != 1 || !strings.Contains(left[0], "sleep 300") {
+		t.Errorf("leftovers: got %q, %v, want the process", left, err)
+	}
+	return cmd
 }
 
 func leftFileIsReported(t *testing.T, c *hadoop.Cluster) {

@@ -16,3 +16,5 @@ func TestMemConforms(t *testing.T) {
 	}
 	dfstest.Run(t, m, "/dir")
 }
+
+func TestHDFSConforms(t *testing.T) { dfs.RunHDFSConformance(t, dfstest.Run) }

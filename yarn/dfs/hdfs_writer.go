@@ -100,6 +100,7 @@ type hdfsWriter struct {
 	path string
 	id   uint64
 	size int64
+	err  error // of a Write: the file has a hole or lacks its end
 
 	ended bool // no more Write or Close
 	clean bool // nothing left for Abort
@@ -111,19 +112,26 @@ func (w *hdfsWriter) Write(p []byte) (n int, err error) {
 		return 0, w.h.fail("write", w.path, "", ErrClosed)
 	}
 	for len(p) > 0 {
-		if err := w.b.broken(); err != nil {
-			return n, w.h.fail("write", w.path, "", w.b.explain(err))
-		}
-		if err := context.Cause(w.ctx); err != nil {
+		if err := w.failed(); err != nil {
 			return n, w.h.fail("write", w.path, "", err)
 		}
 		k, err := w.f.Write(p[:min(len(p), writePiece)])
 		n, p, w.size = n+k, p[k:], w.size+int64(k)
 		if err != nil {
-			return n, w.h.fail("write", w.path, "", w.b.explain(err))
+			w.err = w.b.explain(err)
 		}
 	}
-	return n, nil
+	return n, w.h.fail("write", w.path, "", w.failed())
+}
+
+// failed says why this file cannot succeed any more.
+func (w *hdfsWriter) failed() error {
+	if w.err == nil {
+		if w.err = context.Cause(w.ctx); w.err == nil {
+			w.err = w.b.explain(w.b.broken())
+		}
+	}
+	return w.err
 }
 
 // Close ends the file and then asks the NameNode what is there.
@@ -131,16 +139,13 @@ func (w *hdfsWriter) Close() error {
 	if w.ended {
 		return w.h.fail("close", w.path, "", ErrClosed)
 	}
+	if err := w.failed(); err != nil {
+		w.giveUp(err)
+		return w.h.fail("close", w.path, "", err)
+	}
 	w.ended = true
-	err := context.Cause(w.ctx)
-	if err == nil {
-		err = w.b.broken()
-	}
 	// After an error a second Close of the byte client would report a whole file. Only "still replicating" may be repeated.
-	if cerr := w.f.Close(); err == nil {
-		err = w.awaitReplicas(cerr)
-	}
-	err = w.b.explain(err)
+	err := w.b.explain(w.awaitReplicas(w.f.Close()))
 	w.stop()
 	w.h.bytes.put(w.b, err == nil)
 	if err = w.verify(err); err != nil {
@@ -148,6 +153,15 @@ func (w *hdfsWriter) Close() error {
 	}
 	w.clean = true
 	return nil
+}
+
+// giveUp ends the byte client's part. Its connections go first: its Close would make a whole file of what there is.
+func (w *hdfsWriter) giveUp(cause error) {
+	w.ended = true
+	w.stop()
+	w.b.kill(cause)
+	_ = w.f.Close() // ends its goroutines
+	w.h.bytes.put(w.b, false)
 }
 
 // awaitReplicas repeats complete until the NameNode knows of enough replicas of the last block.
@@ -192,11 +206,7 @@ func (w *hdfsWriter) Abort() error {
 	}
 	w.clean = true
 	if !w.ended {
-		w.ended = true
-		w.stop()
-		w.b.kill(errors.New("the writer was aborted"))
-		_ = w.f.Close() // ends its goroutines; its connections are closed, so it can complete nothing
-		w.h.bytes.put(w.b, false)
+		w.giveUp(errors.New("the writer was aborted"))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), abortTimeout)
 	defer cancel()

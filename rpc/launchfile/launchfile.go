@@ -29,8 +29,12 @@ const (
 // Version is the version of the file that this build writes and reads. A job binary's [VersionMark] tells the CLI which one it reads.
 const Version = 1
 
-// VersionMark stands in every binary that links this package, so that the CLI finds the version without running the binary.
-const VersionMark = "flott-launch-version=1;"
+// VersionMark begins a text that stands in every binary that links this package and reads launch files, so that the CLI finds their
+// version without running the binary. The version and a semicolon follow it.
+const VersionMark = "flott-launch-version="
+
+// mark is in the binary because Decode uses it.
+var mark = VersionMark + "1;"
 
 // MaxBytes bounds the file; a plan alone may have plan.MaxBytes.
 const MaxBytes = 64 << 20
@@ -94,8 +98,8 @@ func Decode(r io.Reader) (File, error) {
 		return File{}, fmt.Errorf("read launch file: %w", err)
 	}
 	if head.Version != Version {
-		return File{}, fmt.Errorf("the launch file has version %d, this program reads version %d: build the job and the flott command from the same release",
-			head.Version, Version)
+		return File{}, fmt.Errorf("the launch file has version %d, this program reads version %d (%s): build the job and the flott command from the same release",
+			head.Version, Version, mark)
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()

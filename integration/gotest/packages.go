@@ -68,7 +68,7 @@ func split(listed, all []pkg) (plain, real []string) {
 		for _, i := range append(append([]string{p.ImportPath}, p.TestImports...), p.XTestImports...) {
 			needs = visit(i) || needs
 		}
-		if needs && p.ImportPath != hadoopTest {
+		if needs {
 			real = append(real, p.ImportPath)
 		} else {
 			plain = append(plain, p.ImportPath)

@@ -181,9 +181,10 @@ func (t *Tree) files(visit func(*Package, *File)) {
 	}
 }
 
-// within says whether a folder or file is prefix or lies below it.
+// within says whether a folder, a file or a file:Type is prefix or lies below it.
 func within(name, prefix string) bool {
-	return prefix == anywhere || name == prefix || strings.HasPrefix(name, prefix+"/")
+	rest, ok := strings.CutPrefix(name, prefix)
+	return prefix == anywhere || ok && (rest == "" || rest[0] == '/' || rest[0] == ':')
 }
 
 func withinAny(name string, prefixes []string) bool {

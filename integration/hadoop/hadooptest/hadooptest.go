@@ -130,7 +130,7 @@ func prune(base string) error {
 	}
 	for _, dir := range dirs {
 		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), prefix))
-		if err != nil || syscall.Kill(pid, 0) == nil {
+		if err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
 		if err := hadoop.StopDir(dir); err != nil {

@@ -55,11 +55,11 @@ type Preemption struct {
 // state. Containers allocated but not yet started before it will be refused by their nodes.
 type Reregistered struct{}
 
-// Trouble says that calls to the YARN RM began to fail; Recovered that one was answered again. Nothing needs doing.
-type (
-	Trouble   struct{ Cause error }
-	Recovered struct{}
-)
+// Trouble says that calls to the YARN RM began to fail; the session goes on trying. Nothing needs doing.
+type Trouble struct{ Cause error }
+
+// Recovered says that the YARN RM answers again after Trouble.
+type Recovered struct{}
 
 // TokenRolled says that a newer AMRM token is in use. Secret; for processes that persist it.
 type TokenRolled struct{ Token *token.Token }

@@ -71,7 +71,7 @@ func (c *Client) afterFailedStart(ctx context.Context, results []Result, err err
 		results[i].Err = err
 		targets[i] = results[i].Target
 	}
-	if errors.Is(err, ErrNoToken) || errors.Is(err, ErrUnreachable) {
+	if errors.Is(err, ErrNoToken) || errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
 		return // nobody to ask
 	}
 	for i, s := range c.statusBatch(ctx, targets) {

@@ -88,7 +88,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Msg != "":
 		parts = append(parts, e.Msg)
-	case e.Code != Unspecified || e.Cause == nil:
+	case e.Cause == nil:
 		parts = append(parts, e.Code.String())
 	}
 	if e.Cause != nil {

@@ -77,3 +77,13 @@ func FromWire(d *pb.ErrorDetail) *Error {
 	}
 	return top
 }
+
+// Answered makes the error that a peer answered with. The call is refused, unless the answer is that its time ended there: then it may
+// have been executed.
+func Answered(d *pb.ErrorDetail) *Error {
+	e := FromWire(d)
+	if e.Code != Timeout && e.Code != Cancelled {
+		e.Outcome = OutcomeRefused
+	}
+	return e
+}

@@ -4,6 +4,8 @@ import (
 	"hash/fnv"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/flott-dev/flott/rpc/invariant"
 )
 
 // fingerprint hashes a message's content; used under the tag "invariants" to see that nobody changes a message that was sent.
@@ -15,4 +17,18 @@ func fingerprint(m proto.Message) uint64 {
 	h := fnv.New64a()
 	h.Write(b)
 	return h.Sum64()
+}
+
+func fingerprintIfChecked(m proto.Message) uint64 {
+	if !invariant.Enabled {
+		return 0
+	}
+	return fingerprint(m)
+}
+
+// checkFrozen panics, under the tag, when m is no longer what sum was taken of.
+func checkFrozen(m proto.Message, sum uint64) {
+	if invariant.Enabled && fingerprint(m) != sum {
+		invariant.Failf("gateway: a %T was changed after it was sent", m)
+	}
 }

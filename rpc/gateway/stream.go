@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/flott-dev/flott/rpc"
-	"github.com/flott-dev/flott/rpc/invariant"
 	"github.com/flott-dev/flott/rpc/pb"
 )
 
@@ -39,6 +38,8 @@ type StreamConfig struct {
 	MaxMessage int           // bytes of one message (16 MiB)
 	Progress   time.Duration // the stream breaks when the network takes nothing for so long (8 s)
 	Linger     time.Duration // after Close, how long what is queued may take to leave (1 s)
+	// Context breaks the stream when it ends; nil: never.
+	Context context.Context
 	// Running counts the stream's goroutines for an owner that waits for them; may be nil.
 	Running *sync.WaitGroup
 }
@@ -55,6 +56,9 @@ func (c StreamConfig) withDefaults() StreamConfig {
 	}
 	if c.Linger == 0 {
 		c.Linger = time.Second
+	}
+	if c.Context == nil {
+		c.Context = context.Background()
 	}
 	if c.Running == nil {
 		c.Running = new(sync.WaitGroup)
@@ -104,7 +108,10 @@ func NewStream[S, R Envelope](cfg StreamConfig, conn Conn[S, R]) *Stream[S, R] {
 		heartbeat: -1,
 	}
 	s.cfg.Running.Add(2)
-	go s.write()
+	unlink := context.AfterFunc(s.cfg.Context, func() {
+		s.Break(rpc.Wrap(rpc.Unreachable, "the connection ended", context.Cause(s.cfg.Context)))
+	})
+	go s.write(unlink)
 	go s.read()
 	return s
 }
@@ -130,10 +137,7 @@ func (s *Stream[S, R]) Send(m S) error {
 	if size > s.cfg.MaxMessage {
 		return rpc.New(rpc.TooLarge, fmt.Sprintf("send %d bytes in one message: at most %d", size, s.cfg.MaxMessage))
 	}
-	q := queued[S]{m: m, size: size}
-	if invariant.Enabled {
-		q.sum = fingerprint(m)
-	}
+	q := queued[S]{m: m, size: size, sum: fingerprintIfChecked(m)}
 	s.mu.Lock()
 	if s.err != nil {
 		defer s.mu.Unlock()
@@ -183,6 +187,12 @@ func (s *Stream[S, R]) Close(cause error) {
 	s.end(cause, true)
 }
 
+// Break ends the stream at once: nothing that is queued leaves, and the peer gets no cause. Closing after it does nothing.
+func (s *Stream[S, R]) Break(cause error) {
+	s.end(cause, false)
+	s.conn.Abort()
+}
+
 // end sets the reason once. Without linger the connection is cut at once.
 func (s *Stream[S, R]) end(err error, linger bool) {
 	s.mu.Lock()
@@ -212,8 +222,9 @@ func (s *Stream[S, R]) signal() {
 }
 
 // write is the writer goroutine; it ends when the stream has ended and is flushed or cut.
-func (s *Stream[S, R]) write() {
+func (s *Stream[S, R]) write(unlink func() bool) {
 	defer s.cfg.Running.Done()
+	defer unlink()
 	defer s.conn.Abort()
 	stuck := time.AfterFunc(time.Hour, func() {
 		s.end(rpc.New(rpc.NoProgress, fmt.Sprintf("the peer has taken nothing for %v", s.cfg.Progress)), false)
@@ -230,9 +241,7 @@ func (s *Stream[S, R]) write() {
 			<-s.wake
 			continue
 		}
-		if invariant.Enabled && fingerprint(q.m) != q.sum {
-			invariant.Failf("gateway: a %T was changed after it was sent", q.m)
-		}
+		checkFrozen(q.m, q.sum)
 		stuck.Reset(s.cfg.Progress)
 		err := s.conn.Send(q.m)
 		stuck.Stop()

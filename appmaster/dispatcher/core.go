@@ -95,7 +95,7 @@ func (c *core) run(j *job, spec Job) error {
 	cfg := c.cfg().JobMaster
 	cfg.Job, cfg.Epoch, cfg.Plan, cfg.Coordinators = spec.ID, c.cfg().Epoch, spec.Plan, spec.Coordinators
 	cfg.ResourceManager, cfg.Dialer, cfg.Listener = c.cfg().ResourceManager, c.cfg().Dialer, listener{c.self}
-	cfg.AddLeftover, cfg.Log = c.cfg().Staging.AddLeftover, c.d.log
+	cfg.AddLeftover, cfg.Log = c.cfg().Staging.AddLeftover, c.cfg().Log
 	m, err := c.cfg().newMaster(cfg)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func (c *core) carryOut(now time.Time, e scheduler.Effect) {
 		c.log.Info("job state changed", "state", e.State)
 		c.out.stateChanged(e.State, e.At)
 	case scheduler.WantSlots:
-		c.pool.wanted = e.Count
+		c.pool.want(e.Count)
 		c.slotsDue = time.Time{}
 		if e.Count > 0 {
 			c.slotsDue = now.Add(c.cfg.SlotRequestTimeout)
@@ -134,7 +134,7 @@ func (c *core) waitingFor() string {
 	if !c.waiting() {
 		return ""
 	}
-	s := fmt.Sprintf("the job wants %d slots and has %d, from %d workers", c.sched.Wanted(), len(c.pool.slots), c.pool.workers())
+	s := fmt.Sprintf("the job wants %d slots and has %d, from %d workers", c.sched.Wanted(), len(c.pool.slots), len(c.pool.count()))
 	if c.notEnough != "" {
 		s += "; " + c.notEnough
 	}

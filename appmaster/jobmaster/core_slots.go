@@ -115,7 +115,7 @@ func (c *core) takeSlots(now time.Time, w *worker, slots []*pb.Slot) {
 		if s.GetState() != pb.SlotState_ACTIVE {
 			continue
 		}
-		if !c.takeSlot(now, w, a, s) {
+		if !c.takeSlot(w, a, s) {
 			c.free(w.id, a, "the slot is not wanted")
 		}
 	}
@@ -136,8 +136,8 @@ func (c *core) dropSlot(now time.Time, w *worker, a ids.AllocationID, why string
 }
 
 // takeSlot says whether the slot is in the pool now.
-func (c *core) takeSlot(now time.Time, w *worker, a ids.AllocationID, s *pb.Slot) bool {
-	accepted, added := c.pool.offer(now, pooled{allocation: a, worker: w.id, index: s.GetIndex()})
+func (c *core) takeSlot(w *worker, a ids.AllocationID, s *pb.Slot) bool {
+	accepted, added := c.pool.offer(pooled{allocation: a, worker: w.id, index: s.GetIndex()})
 	if added {
 		w.gained = append(w.gained, scheduler.Slot{Allocation: a, Worker: w.id, Index: s.GetIndex(), Endpoint: w.address, DataAddress: w.data})
 	}
@@ -153,7 +153,7 @@ func (c *core) takeOffer(now time.Time, w *worker, m *pb.SlotOffer) {
 	var accepted [][]byte
 	for _, s := range m.GetSlots() {
 		a, err := ids.AllocationIDFromBytes(s.GetAllocation())
-		if err == nil && c.takeSlot(now, w, a, s) {
+		if err == nil && c.takeSlot(w, a, s) {
 			accepted = append(accepted, a.Bytes())
 		}
 	}

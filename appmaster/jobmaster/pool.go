@@ -18,18 +18,17 @@ type pooled struct {
 	allocation ids.AllocationID
 	worker     ids.ResourceID
 	index      uint32
-	idleSince  time.Time // when it was first seen without use; zero while in use
+	idleSince  time.Time // when it was first seen to be surplus and without use; zero before
 }
 
 // offer says whether a slot is taken into the pool. A slot that is there already is accepted again.
-func (p *pool) offer(now time.Time, s pooled) (accepted, added bool) {
+func (p *pool) offer(s pooled) (accepted, added bool) {
 	if old, ok := p.slots[s.allocation]; ok {
 		return old.worker == s.worker, false
 	}
 	if len(p.slots) >= p.wanted {
 		return false, false
 	}
-	s.idleSince = now
 	p.slots[s.allocation] = &s
 	return true, true
 }
@@ -50,17 +49,28 @@ func (p *pool) of(w ids.ResourceID) []ids.AllocationID {
 	return list
 }
 
-// workers counts the workers that give slots.
-func (p *pool) workers() int {
-	seen := map[ids.ResourceID]bool{}
+// count counts the slots of each worker that gives some.
+func (p *pool) count() map[ids.ResourceID]int {
+	n := map[ids.ResourceID]int{}
 	for _, s := range p.slots {
-		seen[s.worker] = true
+		n[s.worker]++
 	}
-	return len(seen)
+	return n
+}
+
+// want changes how many slots are wanted; from then on unused ones count as idle.
+func (p *pool) want(n int) {
+	p.wanted = n
+	for _, s := range p.slots {
+		s.idleSince = time.Time{}
+	}
 }
 
 // surplus removes and returns slots beyond what is wanted that have been idle for the given time, oldest first.
 func (p *pool) surplus(now time.Time, timeout time.Duration, inUse func(ids.AllocationID) bool) []pooled {
+	if len(p.slots) <= p.wanted {
+		return nil
+	}
 	var idle []*pooled
 	for _, s := range p.slots {
 		switch {

@@ -123,11 +123,13 @@ func (s *Scheduler) lose(now time.Time, lost []*execution, cause Failure) {
 		if e.state.Terminal() {
 			continue
 		}
-		if e.state != TaskCanceling {
-			failed = append(failed, e)
+		e.failure = cause
+		if e.state == TaskCanceling {
+			s.move(now, now, e, taskCancelDone)
+			continue
 		}
 		s.move(now, now, e, taskFail)
-		e.failure = cause
+		failed = append(failed, e)
 	}
 	for _, e := range failed {
 		s.emit(SubtaskFailed{Attempt: e.id})
@@ -174,8 +176,8 @@ func (s *Scheduler) update(now time.Time, u TaskUpdate) {
 		s.emit(SubtaskFailed{Attempt: e.id})
 		s.onFailure(now, e.failure)
 	case e.state == TaskCanceled && was != TaskCanceling:
-		// Nobody here asked for it, so its channels have ended without an end of data.
-		e.failure = s.inTask(now, e, Failure{Message: "the worker cancelled the task without being asked to"})
+		// Nobody here asked for it: a task before it ended early, and its own word has not come yet.
+		e.failure = s.inTask(now, e, Failure{Message: "a task that it reads from ended early", Secondary: true})
 		s.emit(SubtaskFailed{Attempt: e.id})
 		s.onFailure(now, e.failure)
 	}

@@ -128,14 +128,15 @@ const (
 	taskFinish                      // told
 	taskCancel                      // decided here
 	taskCancelDone                  // told
-	taskFail                        // told, or the execution is lost
+	taskFail                        // told, or the execution is lost without having been cancelled
 	numTaskInputs
 )
 
 var taskInputNames = [numTaskInputs]string{"schedule", "deploy", "initialize", "run", "finish", "cancel", "cancel done", "fail"}
 
-// taskTable is the transition table; an entry equal to its row changes nothing. What a worker tells may overtake a decision: an
-// execution that is being cancelled stays CANCELING until it has ended, and then is CANCELED however it ended.
+// taskTable is the transition table; an entry equal to its row changes nothing. What a worker tells may cross a decision: an execution
+// that is being cancelled stays CANCELING until it has ended. Finishing then counts as CANCELED, its output is not wanted any more;
+// FAILED means that it had failed before the cancellation reached it (what fails because of that, workers report as CANCELED).
 var taskTable = [numTaskStates][numTaskInputs]TaskState{
 	TaskUnspecified: {},
 	//                 schedule       deploy         initialize        run            finish         cancel         cancel done    fail
@@ -145,7 +146,7 @@ var taskTable = [numTaskStates][numTaskInputs]TaskState{
 	TaskInitializing: {TaskInitializing, TaskInitializing, TaskInitializing, TaskRunning, TaskFinished, TaskCanceling, TaskCanceled, TaskFailed},
 	TaskRunning:      {TaskRunning, TaskRunning, TaskRunning, TaskRunning, TaskFinished, TaskCanceling, TaskCanceled, TaskFailed},
 	TaskFinished:     {TaskFinished, TaskFinished, TaskFinished, TaskFinished, TaskFinished, TaskFinished, TaskFinished, TaskFinished},
-	TaskCanceling:    {TaskCanceling, TaskCanceling, TaskCanceling, TaskCanceling, TaskCanceled, TaskCanceling, TaskCanceled, TaskCanceled},
+	TaskCanceling:    {TaskCanceling, TaskCanceling, TaskCanceling, TaskCanceling, TaskCanceled, TaskCanceling, TaskCanceled, TaskFailed},
 	TaskCanceled:     {TaskCanceled, TaskCanceled, TaskCanceled, TaskCanceled, TaskCanceled, TaskCanceled, TaskCanceled, TaskCanceled},
 	TaskFailed:       {TaskFailed, TaskFailed, TaskFailed, TaskFailed, TaskFailed, TaskFailed, TaskFailed, TaskFailed},
 }

@@ -2,6 +2,7 @@ package yarntest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flott-dev/flott/yarn/ipc"
 )
@@ -67,7 +68,7 @@ func Exceptions() []Exception {
 		{AttemptUnknown, yarnClass + "ApplicationAttemptNotFoundException", "Application attempt ",
 			"Application attempt %v doesn't exist in ApplicationMasterService cache.", false},
 		{WrongResponseID, invalidAM, "Invalid responseId in AllocateRequest from application attempt: ",
-			"Invalid responseId in AllocateRequest from application attempt: %v, expect responseId to be %v, but get %v", false},
+			"Invalid responseId in AllocateRequest from application attempt: %v expect responseId to be %v but get %v", false},
 		{AskTooLarge, yarnClass + "InvalidResourceRequestException", "Invalid resource request! Cannot allocate containers as ",
 			"Invalid resource request! Cannot allocate containers as requested resource is greater than maximum allowed allocation. " +
 				"Requested resource type=[memory-mb], Requested resource=<memory:%v, vCores:%v>, maximum allowed allocation=<memory:%v, vCores:%v>", false},
@@ -101,4 +102,8 @@ func Exceptions() []Exception {
 func (c *Cluster) throw(s Scenario, args ...any) *ipc.RemoteError {
 	e := c.exceptions[s]
 	return &ipc.RemoteError{Class: e.Class, Message: fmt.Sprintf(e.Format, args...)}
+}
+
+func hasPrefix(message, prefix string) bool {
+	return strings.HasPrefix(strings.TrimSpace(message), strings.TrimSpace(prefix))
 }

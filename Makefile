@@ -14,16 +14,31 @@ help: ## list the targets
 build: ## build dist/flott
 	CGO_ENABLED=0 $(GO) build -trimpath -o dist/flott ./bin/flott
 
-check: $(TOOLS)/staticcheck ## formatting, vet, staticcheck, generated code, go.mod, structure (layering test)
+check: check-format check-vet check-staticcheck check-generated check-mod check-structure ## formatting, vet, staticcheck, generated code, go.mod, structure (layering test)
+
+# The parts of check; `make -k check` goes on after one that fails.
+.PHONY: check-format check-vet check-staticcheck check-generated check-mod check-structure
+
+check-format:
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted (gofmt -w):"; echo "$$files"; exit 1; }
+
+check-vet:
 	$(GO) vet ./...
 	$(GO) vet -tags nightly,invariants ./...
-	$(TOOLS)/staticcheck ./...
 	$(GO) vet -C bin/devtools ./...
+
+check-staticcheck: $(TOOLS)/staticcheck
+	$(TOOLS)/staticcheck ./...
+
+check-generated:
 	$(GO) test -C bin/devtools ./...
 	$(GO) run -C bin/devtools ./protogen -check
-	@$(GO) run ./conf/gen dist/options.md && cmp docs/options.md dist/options.md || { echo "docs/options.md is stale: make generate"; exit 1; }
+	@mkdir -p dist && $(GO) run ./conf/gen dist/options.md && cmp docs/options.md dist/options.md || { echo "docs/options.md is stale: make generate"; exit 1; }
+
+check-mod:
 	$(GO) mod tidy -diff
+
+check-structure:
 	$(GO) test -count=1 ./integration/layering
 
 test: ## all tests, also on real Hadoop; ends with "N passed, 0 failed, 0 skipped"

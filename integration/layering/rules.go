@@ -88,7 +88,7 @@ var mayInit = []exception{}
 // reason.
 var mayStoreContext = []exception{
 	{"appmaster/coordinatorhost/coordinatorhost.go:Host", "the life of the coordinators' goroutines, which Close ends"},
-	{"rpc/gateway/inprocess.go", "the lives of the in-process server, of its dialers and of a log that is being read"},
+	{"rpc/gateway", "the lives of streams, of the in-process server and its dialers, and of a log that is being read"},
 	{"rpc/actor/loop.go:Loop", "the life of the work that handlers start"},
 	{"rpc/transport", "the lives of dialers and streams: gRPC wants a context for as long as a stream lives"},
 	{"taskrunner/exchange/exchange.go:Exchange", "the life of its connections, which Close ends"},

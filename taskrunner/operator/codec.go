@@ -90,6 +90,14 @@ func (c *compiled[T]) Name() string { return c.name }
 // immutable reports whether everything values refer to is read-only, as strings are.
 func (c *compiled[T]) immutable() bool { return !c.p.mutable }
 
+// sharesWritable reports whether two copies of a value of T may share memory that can be written to. Strings cannot.
+func sharesWritable[T any](c Codec[T]) bool {
+	if im, ok := c.(interface{ immutable() bool }); ok && im.immutable() {
+		return false
+	}
+	return c.References()
+}
+
 // Cloner makes deep copies through a codec. It belongs to one goroutine.
 type Cloner[T any] struct {
 	codec   Codec[T]

@@ -48,6 +48,12 @@ func (l *layout) decode(src []byte, p unsafe.Pointer, depth int) ([]byte, error)
 			}
 			*(*string)(q) = unsafe.String(unsafe.SliceData(src), int(u))
 			src = src[u:]
+		case formRaw:
+			if len(src) < f.n {
+				return nil, ErrTruncated
+			}
+			copy(unsafe.Slice((*byte)(q), f.n), src)
+			src = src[f.n:]
 		default:
 			var err error
 			if src, err = f.decode(src, q, depth); err != nil {
@@ -152,6 +158,14 @@ func length(src []byte, least, size int) (int, []byte, error) {
 
 func (f *field) decodeElems(src []byte, p unsafe.Pointer, n, depth int) ([]byte, error) {
 	size := f.elem.typ.Size()
+	if f.elem.raw {
+		b := uintptr(n) * size
+		if uintptr(len(src)) < b {
+			return nil, ErrTruncated
+		}
+		copy(unsafe.Slice((*byte)(p), b), src)
+		return src[b:], nil
+	}
 	var err error
 	for i := range n {
 		if src, err = f.elem.decode(src, unsafe.Add(p, uintptr(i)*size), depth); err != nil {

@@ -145,8 +145,8 @@ func (e Edge[T]) Copy(next any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.Codec.References() {
-		return out, nil // passing by value has copied everything
+	if !sharesWritable(e.Codec) {
+		return out, nil
 	}
 	return &copier[T]{cloner: NewCloner(e.Codec), next: out}, nil
 }

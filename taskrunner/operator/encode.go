@@ -35,6 +35,8 @@ func (l *layout) append(dst []byte, p unsafe.Pointer, depth int) ([]byte, error)
 			s := *(*string)(q)
 			dst = appendUvarint(dst, uint64(len(s)))
 			dst = append(dst, s...)
+		case formRaw:
+			dst = append(dst, unsafe.Slice((*byte)(q), f.n)...)
 		case formBool, formInt8:
 			dst = append(dst, *(*byte)(q))
 		case formFix16:
@@ -114,6 +116,9 @@ func (f *field) append(dst []byte, q unsafe.Pointer, depth int) ([]byte, error) 
 
 func (f *field) appendElems(dst []byte, p unsafe.Pointer, n, depth int) ([]byte, error) {
 	size := f.elem.typ.Size()
+	if f.elem.raw {
+		return append(dst, unsafe.Slice((*byte)(p), uintptr(n)*size)...), nil
+	}
 	var err error
 	for i := range n {
 		if dst, err = f.elem.append(dst, unsafe.Add(p, uintptr(i)*size), depth); err != nil {

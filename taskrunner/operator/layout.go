@@ -27,6 +27,7 @@ const (
 	formBytes        // varint length+1 or 0 for nil, bytes
 	formSlice        // varint length+1 or 0 for nil, elements
 	formArray        // elements
+	formRaw          // array of fixed-width numbers: their bytes as in memory, which is little endian wherever this runs
 	formMap          // varint length+1 or 0 for nil, keys and values in no order
 	formPointer      // 1 and the value, or 0 for nil
 	formBinary       // varint length, the type's own encoding
@@ -36,7 +37,7 @@ const (
 type field struct {
 	form   form
 	offset uintptr
-	n      int          // formArray: elements
+	n      int          // formArray: elements; formRaw: bytes
 	typ    reflect.Type // of the field, for forms that need reflection
 	elem   *layout      // element, pointed-to or map value
 	key    *layout      // formMap
@@ -51,6 +52,7 @@ type layout struct {
 	refs    bool
 	mutable bool // refers to memory that can be written to
 	min     int  // least number of encoded bytes
+	raw     bool // a number whose encoding is its memory
 	done    bool
 }
 
@@ -82,6 +84,7 @@ func (c *compiler) layout(t reflect.Type, path string) (*layout, error) {
 	if err := c.add(l, t, 0, path); err != nil {
 		return nil, err
 	}
+	l.raw = fixedWidth(t)
 	l.done = true
 	return l, nil
 }
@@ -106,6 +109,15 @@ var scalars = map[reflect.Kind]form{
 }
 
 var scalarSize = map[form]int{formBool: 1, formInt8: 1, formFix16: 2, formFix32: 4, formFix64: 8, formInt32: 1, formInt64: 1, formUint32: 1, formUint64: 1}
+
+// fixedWidth reports whether values of t are numbers that are encoded as they lie in memory.
+func fixedWidth(t reflect.Type) bool {
+	switch scalars[t.Kind()] {
+	case formInt8, formFix16, formFix32, formFix64:
+		return !encodesItself(t)
+	}
+	return false
+}
 
 // add appends the fields of t at an offset; path names the field for errors.
 func (c *compiler) add(l *layout, t reflect.Type, offset uintptr, path string) error {
@@ -197,6 +209,10 @@ func (c *compiler) addStruct(l *layout, t reflect.Type, offset uintptr, path str
 
 // addArray flattens small arrays and keeps a loop for others.
 func (c *compiler) addArray(l *layout, t reflect.Type, offset uintptr, path string) error {
+	if fixedWidth(t.Elem()) {
+		l.put(field{form: formRaw, offset: offset, n: int(t.Size())}, int(t.Size()), false)
+		return nil
+	}
 	const flat = 16
 	if t.Len() <= flat {
 		for i := range t.Len() {

@@ -20,7 +20,7 @@ type channel[T any] struct {
 
 func (w *writer[T]) init(c Codec[T], cfg WriterConfig) {
 	w.flush, w.pool = cfg.FlushEach, newBatchPool(c)
-	if im, ok := c.(interface{ immutable() bool }); cfg.Copy && c.References() && !(ok && im.immutable()) {
+	if cfg.Copy && sharesWritable(c) {
 		w.cloner = NewCloner(c)
 	}
 	w.chans = make([]channel[T], len(cfg.Ports))

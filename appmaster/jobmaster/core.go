@@ -79,6 +79,7 @@ func (c *core) carryOut(now time.Time, e scheduler.Effect) {
 		}
 		c.out.declare(e.Count)
 	case scheduler.Deploy:
+		c.log.Info("tasks deployed", "worker", e.Worker, "tasks", len(e.Tasks))
 		c.deploy(e)
 	case scheduler.CancelTasks:
 		c.send(e.Worker, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: gateway.AttemptsToPB(e.Attempts)}.Build()}.Build())

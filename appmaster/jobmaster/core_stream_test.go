@@ -153,6 +153,29 @@ func TestWorkerGoneAndLeaving(t *testing.T) {
 	r.want("end", r.ends, "FAILED: worker w1 lost: a task did not heed its cancellation")
 }
 
+// TestClosedOnPurpose: a worker that closes its stream because it has no slot for the job is not dialled again, nor after the job's end.
+func TestClosedOnPurpose(t *testing.T) {
+	r := newRig(t, 1)
+	l := r.join("w1", inventory(nil))
+	r.opens = nil
+	r.c.broken(r.now, "w1", l, rpc.New(rpc.Closed, "no slots for the job"))
+	if len(r.opens) != 0 || len(r.c.workers) != 0 || len(r.ends) != 0 {
+		t.Errorf("%d openings, %d workers, ends %v", len(r.opens), len(r.c.workers), r.ends)
+	}
+
+	r, l = running(t)
+	for i := range uint32(2) {
+		r.task("w1", l, change(i, 7, pb.ExecutionState_FINISHED))
+	}
+	if err := r.c.conclude(r.now); err != nil {
+		t.Fatal(err)
+	}
+	r.c.broken(r.now, "w1", l, errReset)
+	if len(r.opens) != 0 || len(r.c.workers) != 0 {
+		t.Errorf("after the end: %d openings, %d workers", len(r.opens), len(r.c.workers))
+	}
+}
+
 func TestSlotsReconciled(t *testing.T) {
 	for name, lose := range map[string]func(r *rig, l *fakeLink){
 		"heartbeat": func(r *rig, l *fakeLink) {

@@ -176,9 +176,18 @@ func (c *core) broken(now time.Time, id ids.ResourceID, l link, err error) {
 	if c.closed || w == nil || w.link != l {
 		return
 	}
-	c.log.Warn("stream to worker broken", "worker", id, "err", err)
 	l.Close(err)
 	w.link, w.inventory, w.broke = nil, false, now
+	if c.sched.State().Terminal() {
+		c.answer(w, c.refuse("the job has ended", 0), nil)
+		delete(c.workers, id)
+		return
+	}
+	if errors.Is(err, rpc.ErrClosed) { // on purpose: it gives the job nothing any more
+		c.loseWorker(now, id, err)
+		return
+	}
+	c.log.Warn("stream to worker broken", "worker", id, "err", err)
 	if !w.opening {
 		c.failedOnce(now, w, err)
 	}
@@ -239,6 +248,9 @@ func (c *core) loseWorker(now time.Time, id ids.ResourceID, cause error) {
 
 // workerGone is the ResourceManager's word that a worker is no more. It may know more than the broken stream did.
 func (c *core) workerGone(now time.Time, id ids.ResourceID, cause error) {
+	if cause == nil {
+		cause = errors.New("it has ended")
+	}
 	if c.workers[id] != nil {
 		c.loseWorker(now, id, cause)
 		return

@@ -110,6 +110,9 @@ func (s *Scheduler) loseWorker(now time.Time, w ids.ResourceID, cause Failure) {
 			delete(s.slots, a)
 		}
 	}
+	if s.job == JobFailing && s.cause.Worker == w && s.cause.Task == "" {
+		s.cause = cause // a second word about the same loss: the ResourceManager's, who knows how the process ended
+	}
 	there := s.on(func(e *execution) bool { return e.slot != nil && e.slot.Worker == w })
 	if len(there) > 0 {
 		s.lose(now, there, cause) // its loss may be behind what was blamed before, even when none of its tasks is left to fail

@@ -105,7 +105,9 @@ func (p *player) event(name string, args []string) Event {
 	case "unslot":
 		return SlotRemoved{Allocation: alloc(args[0]), Cause: rest(1)}
 	case "lost":
-		return WorkerLost{Worker: ids.ResourceID(args[0]), Cause: rest(1)}
+		cause := rest(1)
+		cause.Worker = ids.ResourceID(args[0])
+		return WorkerLost{Worker: cause.Worker, Cause: cause}
 	case "refused":
 		return AttemptsLost{Attempts: []ids.ExecutionAttemptID{attempt(args[0])}, Cause: rest(1)}
 	case "task": // worker task STATE [cause…]

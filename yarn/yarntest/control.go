@@ -113,6 +113,7 @@ func (c *Cluster) RestartRM() {
 		at.asks, at.granted, at.preempt, at.updated = nil, nil, nil, nil
 		at.blacklist, at.nmTokens = map[string]bool{}, map[yarnid.NodeID]bool{}
 		at.previous = nil
+		at.sequence = 0 // ids begin anew under the new epoch
 		for _, ct := range a.live {
 			switch {
 			case !ct.started:

@@ -194,8 +194,10 @@ func (c *core) shutdown() error {
 // listener takes the JobMasters' words to the loop.
 type listener struct{ self actor.Self[core] }
 
+// JobStateChanged is of no interest here: the JobMaster's view shows it.
 func (l listener) JobStateChanged(ids.JobID, scheduler.JobState, time.Time) {}
 
+// TasksEnded begins the end of the job.
 func (l listener) TasksEnded(id ids.JobID, state scheduler.JobState, cause scheduler.Failure) {
 	l.self.Post(func(c *core) {
 		if j := c.d.find(id); j != nil && j.ending == nil {

@@ -194,6 +194,7 @@ func (d *Dispatcher) find(id ids.JobID) *job {
 
 type noJobData struct{}
 
+// Remove has nothing to remove.
 func (noJobData) Remove(context.Context, ids.JobID) error { return nil }
 
 var _ gateway.JobMaster = (*Dispatcher)(nil)

@@ -48,8 +48,11 @@ func failureFromPB(m *pb.Failure) scheduler.Failure {
 func updateFromPB(worker ids.ResourceID, m *pb.TaskStateChange) (scheduler.TaskUpdate, error) {
 	attempt, err := gateway.AttemptFromPB(m.GetAttempt())
 	u := scheduler.TaskUpdate{
-		Worker: worker, Attempt: attempt, State: scheduler.TaskState(m.GetState()), Failure: failureFromPB(m.GetFailure()),
+		Worker: worker, Attempt: attempt, Failure: failureFromPB(m.GetFailure()),
 		Generation: gateway.GenerationFromPB(m.GetGeneration()),
+	}
+	if _, known := pb.ExecutionState_name[int32(m.GetState())]; known {
+		u.State = scheduler.TaskState(m.GetState())
 	}
 	if at := m.GetAtMillis(); at > 0 {
 		u.At = time.UnixMilli(int64(at))

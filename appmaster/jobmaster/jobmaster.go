@@ -100,6 +100,7 @@ type EndedError struct {
 	State scheduler.JobState
 }
 
+// Error names the job and its state.
 func (e *EndedError) Error() string {
 	return fmt.Sprintf("job %s has already reached state %s", e.Job, e.State)
 }

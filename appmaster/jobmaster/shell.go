@@ -134,9 +134,10 @@ func (s *shell) publish(c *core) {
 	s.jm.view.Store(c.makeView())
 }
 
-// opened is a stream on its way to the loop; if that has stopped meanwhile, it is closed.
+// openedStream is a stream on its way to the loop; if that has stopped meanwhile, it is closed.
 type openedStream struct{ *gateway.JobMasterStream }
 
+// Close implements io.Closer for actor.Go.
 func (o openedStream) Close() error {
 	o.JobMasterStream.Close(ErrClosed)
 	return nil

@@ -22,7 +22,7 @@ const (
 // KeyHash is the fixed 32-bit hash of a key's canonical encoding.
 //
 // The bytes are taken as little-endian 64-bit words, the last one filled up with zeros; each word is folded in by
-// h = hi ^ lo of the 128-bit product (h ^ word ^ seed) * A, and the end is (h ^ length) * B folded the same way, its halves xored.
+// h = hi ^ lo of the 128-bit product (h ^ word ^ seed) * A, and the end is (h ^ length ^ seed) * B folded the same way, its halves xored.
 func KeyHash(b []byte) uint32 {
 	n := uint64(len(b))
 	var h uint64
@@ -49,7 +49,7 @@ func fold(a, b uint64) uint64 {
 }
 
 func finish(h, n uint64) uint32 {
-	h = fold(h^n, hashMulB)
+	h = fold(h^n^hashSeed, hashMulB)
 	return uint32(h) ^ uint32(h>>32)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/flott-dev/flott/rpc/ids"
 )
@@ -177,16 +178,16 @@ func Diff(a, b *Plan) string {
 		if fa[i] == fb[i] {
 			continue
 		}
-		return fmt.Sprintf("%s%s differs: %q and %q", fa[i].what, a.called(b, fa[i].what), fa[i].value, fb[i].value)
+		return fmt.Sprintf("%s%s differs: %q and %q", fa[i].what, a.called(fa[i].what), fa[i].value, fb[i].value)
 	}
 	return "one plan goes on where the other ends"
 }
 
 // called adds the operator's name to what Diff says, since a number alone tells a person little.
-func (p *Plan) called(_ *Plan, what string) string {
+func (p *Plan) called(what string) string {
 	for i := range p.Operators {
 		suffix := fmt.Sprintf("operator %d", i+1)
-		if len(what) >= len(suffix) && what[len(what)-len(suffix):] == suffix {
+		if strings.HasSuffix(what, " "+suffix) {
 			return fmt.Sprintf(" (%s)", p.Operators[i].Name)
 		}
 	}

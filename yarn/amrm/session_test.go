@@ -224,3 +224,42 @@ func TestAnswerFromTheWire(t *testing.T) {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
 }
+
+// FuzzAnswer feeds the session whatever a YARN RM could send: it must neither panic nor announce a container twice.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte{0x10, 0x01})
+	seed, err := proto.Marshal(yarnpb.AllocateResponseProto_builder{
+		ResponseId:          proto.Int32(1),
+		AllocatedContainers: []*yarnpb.ContainerProto{{}, yarnpb.ContainerProto_builder{Id: containerID(2).Proto()}.Build()},
+		Preempt:             &yarnpb.PreemptionMessageProto{},
+	}.Build())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := &yarnpb.AllocateResponseProto{}
+		if proto.Unmarshal(b, p) != nil {
+			return
+		}
+		d := registered(t)
+		d.wantAllocate()
+		d.answer(fromAllocate(p))
+		seen := map[yarnid.ContainerID]bool{}
+		for _, e := range d.takeEvents() {
+			var all []Container
+			switch e := e.(type) {
+			case Allocated:
+				all = e.Containers
+			case PreviousContainers:
+				all = e.Containers
+			}
+			for _, ct := range all {
+				if seen[ct.ID] {
+					t.Errorf("container %s announced twice", ct.ID)
+				}
+				seen[ct.ID] = true
+			}
+		}
+	})
+}

@@ -73,6 +73,10 @@ func (c *nameNodeConn) Write(b []byte) (int, error) {
 		c.renewing = false
 		c.slot.forgetRemote()
 	}
+	// A connection that the NameNode closed meanwhile would swallow the frame, and the call's outcome would be unknown.
+	if !alive(c.Conn) {
+		return 0, c.poison(errors.New("closed by the name node"))
+	}
 	c.Conn.SetWriteDeadline(time.Now().Add(c.timeout))
 	n, err := c.Conn.Write(b)
 	if err != nil {
@@ -113,6 +117,7 @@ func (c *nameNodeConn) frame() ([]byte, error) {
 	if _, err := io.ReadFull(c.Conn, frame[4:]); err != nil {
 		return nil, err
 	}
+	c.Conn.SetReadDeadline(time.Time{}) // an old one would make alive fail
 	if h, ok := responseOf(frame); ok && !c.renewing && h.GetStatus() != commonpb.RpcStatusProto_SUCCESS {
 		c.slot.remember(h.GetExceptionClassName(), h.GetErrorMsg())
 	}

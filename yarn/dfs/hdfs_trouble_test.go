@@ -112,10 +112,7 @@ func TestWriterTrouble(t *testing.T) {
 				t.Errorf("byte clients not given back: got %d, want 0", n)
 			}
 			eventually(t, "no connection to the data node is left", func() bool { return nn.dn.open() == 0 })
-			eventually(t, "no goroutine of the byte client's writer is left", func() bool {
-				buf := make([]byte, 1<<20)
-				return !bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("blockWriteStream"))
-			})
+			noWriterIsLeft(t)
 		})
 	}
 }
@@ -128,8 +125,7 @@ func TestWriterFailsEarly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Abort()
-	piece := pattern(64 << 10)
+	piece := pattern(60_000) // leaves something in the byte client's buffer
 	eventually(t, "Write fails", func() bool {
 		_, err = w.Write(piece)
 		return err != nil
@@ -137,6 +133,18 @@ func TestWriterFailsEarly(t *testing.T) {
 	if !strings.Contains(err.Error(), "data node") {
 		t.Errorf("got %v, want the data node's address", err)
 	}
+	if err := w.Abort(); err != nil {
+		t.Error(err)
+	}
+	noWriterIsLeft(t)
+}
+
+func noWriterIsLeft(t *testing.T) {
+	t.Helper()
+	eventually(t, "no goroutine of the byte client's writer is left", func() bool {
+		buf := make([]byte, 1<<20)
+		return !bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("lockWriteStream)"))
+	})
 }
 
 func TestWriterOfManyBlocks(t *testing.T) {
@@ -241,9 +249,29 @@ func TestLostAnswers(t *testing.T) {
 				}
 				return
 			}
+			if n := nn.count("complete"); c.method == "addBlock" && n != 0 {
+				t.Errorf("a file that lacks its bytes was completed %d times", n)
+			}
 			// Nothing is left, also by a create that nobody heard of, and the name is free.
 			put(t, h, "/f", []byte("again"))
 		})
+	}
+}
+
+// A NameNode that hangs up between two calls of an open file costs nothing.
+func TestNameNodeHangsUpBetweenCalls(t *testing.T) {
+	h, nn := fakeCluster(t, nil)
+	w, err := h.Create(t.Context(), "/f", CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nn.srv.HangUp()
+	eventually(t, "the connection is seen to be closed", func() bool { return !alive(w.(*hdfsWriter).b.nn.Conn) })
+	if _, err = w.Write([]byte("abc")); err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -310,7 +310,7 @@ func renameByLink(from, to string) error {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := unix.Rename(from, to); err != nil { // os.Rename refuses every existing directory
 		return errors.Join(err, os.Remove(to))
 	}
 	return nil

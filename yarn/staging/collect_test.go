@@ -166,6 +166,9 @@ func TestCollectionAgainstReference(t *testing.T) {
 			return nil
 		}
 		s.publish()
+		if err := w.area.Verify(t.Context(), s.res); err != nil {
+			t.Errorf("point %d: a binary seen after the reference was written: got %v", i, err)
+		}
 		s.verify()
 		w.hook = nil
 		w.ok(w.area.Verify(t.Context(), s.res))

@@ -2,7 +2,6 @@ package dfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -162,7 +161,7 @@ func (r *hdfsReader) end(ok bool) {
 // Close gives everything back.
 func (r *hdfsReader) Close() error {
 	if r.closed {
-		return errors.Join(r.h.fail("close", r.path, "", ErrClosed))
+		return r.h.fail("close", r.path, "", ErrClosed)
 	}
 	r.closed = true
 	r.end(true)

@@ -76,7 +76,7 @@ func (l *link[S, R]) send(c *core, m S) {
 		return
 	}
 	if err := l.stream.Send(m); err != nil {
-		c.log.Warn("message not sent", "job_id", l.key, "error", err) // a broken stream is reported by its reader
+		c.log.Warn("message not sent", "to", fmt.Sprintf("%x", l.key), "error", err) // a broken stream is reported by its reader
 	}
 }
 

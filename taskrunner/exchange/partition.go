@@ -244,11 +244,18 @@ func (o *Port) attach(to consumer, in *atomic.Uint64) error {
 // what is queued beside it. ok is false when there is nothing; the consumer is told when there is again.
 func (o *Port) take() (b Batch, event []byte, backlog int, ok bool) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	for !o.released && len(o.queue) > 0 && o.queue[0].spent() {
+		o.retireLocked()
+	}
 	if o.released || !o.readyLocked() {
 		o.notified = false
+		wake, gone := o.freed, o.gone()
+		o.freed = false
+		o.mu.Unlock()
+		o.after(wake, gone)
 		return nil, nil, 0, false
 	}
+	defer o.mu.Unlock()
 	o.busy = true
 	backlog = len(o.queue) - 1
 	if e := &o.queue[0]; e.batch != nil {
@@ -273,12 +280,9 @@ func (o *Port) done() (more bool) {
 		return false
 	}
 	if b != nil {
-		e := &o.queue[0]
-		e.read = b.Read()
-		if e.sealed && e.read == b.Published() {
-			o.popLocked()
-		} else {
-			b = nil
+		o.queue[0].read = b.Read()
+		if o.queue[0].spent() {
+			o.retireLocked()
 		}
 	}
 	more = o.readyLocked()
@@ -287,14 +291,6 @@ func (o *Port) done() (more bool) {
 	o.freed = false
 	gone := o.gone()
 	o.mu.Unlock()
-	if b != nil {
-		if o.in != nil {
-			n := uint64(b.Size())
-			o.in.Add(n)
-			o.p.bytes.Add(n)
-		}
-		b.Recycle()
-	}
 	o.after(wake, gone)
 	return more
 }
@@ -304,6 +300,21 @@ func (o *Port) batchNext(timed bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.released && o.readyLocked() && o.queue[0].batch != nil && o.queue[0].batch.Timed() == timed
+}
+
+// spent reports whether an entry is a sealed batch that has been read.
+func (e *entry) spent() bool { return e.batch != nil && e.sealed && e.read == e.batch.Published() }
+
+// retireLocked takes a spent batch off and gives it back.
+func (o *Port) retireLocked() {
+	b := o.queue[0].batch
+	o.popLocked()
+	if o.in != nil {
+		n := uint64(b.Size())
+		o.in.Add(n)
+		o.p.bytes.Add(n)
+	}
+	b.Recycle()
 }
 
 // popLocked takes the head off.

@@ -88,7 +88,7 @@ func workerVCores(c *conf.Config) int {
 
 // logLevel reads env.log.level.
 func logLevel(c *conf.Config) slog.Level {
-	switch strings.ToUpper(conf.EnvLogLevel.Get(c)) {
+	switch strings.ToUpper(string(conf.EnvLogLevel.Get(c))) {
 	case "TRACE", "DEBUG":
 		return slog.LevelDebug
 	case "WARN":

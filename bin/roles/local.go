@@ -117,7 +117,7 @@ func (l Local) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := graph.Plan.Resolve(parallelism(file, l.Conf), conf.PipelineMaxParallelism.Get(l.Conf))
+	resolved, err := graph.Plan.Resolve(parallelism(file, l.Conf), maxParallelismOption(l.Conf))
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func runPlan(_ context.Context, env environment, prog program.Program) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := graph.Plan.Resolve(parallelism(file, cfg), conf.PipelineMaxParallelism.Get(cfg))
+	resolved, err := graph.Plan.Resolve(parallelism(file, cfg), maxParallelismOption(cfg))
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func parallelism(file launchfile.File, cfg *conf.Config) int {
 	return conf.ParallelismDefault.Get(cfg)
 }
 
+// maxParallelismOption is pipeline.max-parallelism, 0 when it is left to the parallelism.
+func maxParallelismOption(cfg *conf.Config) int { return max(0, conf.PipelineMaxParallelism.Get(cfg)) }
+
 var runtimeModes = map[conf.RuntimeMode]plan.RuntimeMode{
 	conf.ModeAutomatic: plan.Automatic,
 	conf.ModeStreaming: plan.Streaming,
@@ -68,7 +71,7 @@ func buildContext(file launchfile.File, cfg *conf.Config, recorded []plan.Param)
 	}
 	return program.Context{
 		Args: file.Args, Params: recorded,
-		Parallelism: parallelism(file, cfg), MaxParallelism: conf.PipelineMaxParallelism.Get(cfg),
+		Parallelism: parallelism(file, cfg), MaxParallelism: maxParallelismOption(cfg),
 		Mode: runtimeModes[conf.ExecutionRuntimeMode.Get(cfg)], Pipeline: pipeline,
 	}
 }

@@ -8,6 +8,7 @@
 //	not sent (nobody listens there)     wait 50 ms, doubled up to 1 s, with jitter; then the first timeout again
 //	answered with an error              wait ErrorDelay (10 s); then the first timeout again
 //	Failure                             wait its retry-after, or RefusedDelay (30 s) when it names none; then the first timeout again
+//	answered "not leader", "on hold"    as a Failure with 500 ms
 //	Fenced by a higher epoch            over: the caller looks up the leader again (it learned an epoch)
 //	Rejection                           over for good
 //	Success                             over

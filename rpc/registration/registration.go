@@ -108,6 +108,9 @@ func (r *Registration[S]) next(s *S, a Action, result Result, retryAfter time.Du
 	r.apply(next)
 }
 
+// notYet is when to ask a process again that runs but does not lead at present.
+const notYet = 500 * time.Millisecond
+
 // judge reads an answer.
 func judge(resp *pb.RegistrationResponse, err error, known ids.Epoch) (Result, time.Duration) {
 	if err != nil {
@@ -117,6 +120,9 @@ func judge(resp *pb.RegistrationResponse, err error, known ids.Epoch) (Result, t
 			res.Event = Fenced
 		case rpc.NotSent(err):
 			res.Event = NotSent
+		case errors.Is(err, rpc.ErrNoLeader), errors.Is(err, rpc.ErrOnHold):
+			res.Event = Failed
+			return res, notYet
 		case errors.Is(err, rpc.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 			res.Event = TimedOut
 		}

@@ -24,10 +24,10 @@ type cluster struct {
 	dialer  gateway.Dialer // of the AM
 	te      *Executor
 	leaders *leaders
-	fatal   []error
 	started time.Time
 
 	mu       sync.Mutex
+	deaths   []error
 	runtimes []*fakeRuntime
 	openErr  error
 }
@@ -47,7 +47,7 @@ func newCluster(t *testing.T, change func(*Config)) *cluster {
 	own := c.net.Dialer()
 	cfg := Config{
 		Worker:  pb.RegisterTaskExecutorRequest_builder{ResourceId: string(worker), NodeId: "node:1", Slots: 2}.Build(),
-		Leaders: c.leaders, Dialer: own, OpenRuntime: c.open, Fatal: func(err error) { c.fatal = append(c.fatal, err) },
+		Leaders: c.leaders, Dialer: own, OpenRuntime: c.open, Fatal: c.die,
 	}
 	if change != nil {
 		change(&cfg)
@@ -70,6 +70,19 @@ func newCluster(t *testing.T, change func(*Config)) *cluster {
 		c.dialer.Close()
 	})
 	return c
+}
+
+func (c *cluster) die(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaths = append(c.deaths, err)
+}
+
+// fatal returns the fatal errors so far.
+func (c *cluster) fatal() []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.deaths
 }
 
 func (c *cluster) open(_ context.Context, job ids.JobID, events func(*pb.ToJobMaster)) (Runtime, error) {
@@ -146,12 +159,29 @@ type leader struct {
 	mu       sync.Mutex
 	calls    []time.Duration // when the worker registered at the ResourceManager, since the cluster's start
 	jobCalls []time.Duration
-	answer   func(*pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) // instead of the default; nil, nil: the default
-	jobs     func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error)
+	answer   answerRM // instead of the default; nil, nil: the default
+	jobs     answerJM
 	attempt  uint64
 	jobTry   uint64
 	rm       chan *gateway.ResourceManagerStream
 	jm       chan *gateway.JobMasterStream
+}
+
+type (
+	answerRM func(*pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error)
+	answerJM func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error)
+)
+
+func (l *leader) answerRM(f answerRM) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.answer = f
+}
+
+func (l *leader) answerJM(f answerJM) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.jobs = f
 }
 
 func (c *cluster) lead(addr string, epoch ids.Epoch) *leader {

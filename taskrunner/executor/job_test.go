@@ -352,7 +352,7 @@ func TestLosingTheJobMaster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.deployed()
-		r.l.jobs = func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) { return nil, rpc.ErrUnknownJob }
+		r.l.answerJM(func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) { return nil, rpc.ErrUnknownJob })
 		r.jm.Close(errors.New("broken"))
 		for range 60 {
 			if got := r.slotState(); got != pb.SlotState_ACTIVE {
@@ -367,7 +367,7 @@ func TestLosingTheJobMaster(t *testing.T) {
 		r.runtime.events(fromTask(r.attempt, "hello"))
 		synctest.Wait()
 		before := len(r.l.jobCalls)
-		r.l.jobs = nil
+		r.l.answerJM(nil)
 		_, inv := r.l.jobRegistered()
 		if e := inv.GetExecutions(); len(e) != 1 || e[0].GetState() != pb.ExecutionState_FINISHED {
 			t.Errorf("inventory %v, want what has happened meanwhile", inv)
@@ -405,11 +405,13 @@ func TestMessagesOfTasks(t *testing.T) {
 			next(t, r.jm)
 			wait(time.Second)
 		}
-		r.l.jobs = func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) { return r.l.failure(time.Second), nil }
+		r.l.answerJM(func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) {
+			return r.l.failure(time.Second), nil
+		})
 		r.jm.Close(errors.New("broken"))
 		wait(time.Millisecond)
 		r.runtime.events(fromTask(r.attempt, "c"))
-		r.l.jobs = nil
+		r.l.answerJM(nil)
 		r.jm, _ = r.l.jobRegistered()
 		if m := next(t, r.jm); string(m.GetFromTask().GetPayload()) != "c" {
 			t.Errorf("got %v, want the message that waited", m)
@@ -508,9 +510,9 @@ func TestRejectedByTheJobMaster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.deployed()
-		r.l.jobs = func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) {
+		r.l.answerJM(func(*pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) {
 			return pb.RegistrationResponse_builder{Epoch: 5, Rejection: &pb.RegistrationRejection{}}.Build(), nil
-		}
+		})
 		r.jm.Close(errors.New("broken"))
 		wait(time.Second)
 		if got := r.slotState(); got != pb.SlotState_RELEASING || !r.runtime.last().HasCancel() {

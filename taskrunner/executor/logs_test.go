@@ -30,8 +30,10 @@ func TestLogs(t *testing.T) {
 	must(os.Symlink(filepath.Join(base, "secret"), filepath.Join(dir, "link")))
 	e, err := New(Config{
 		Worker: pb.RegisterTaskExecutorRequest_builder{ResourceId: "w", Slots: 1}.Build(), LogDir: dir, Leaders: ha.Fixed{}, Dialer: noDialer{},
-		OpenRuntime: func(context.Context, ids.JobID, func(*pb.ToJobMaster)) (Runtime, error) { return nil, errors.New("none") },
-		Fatal:       func(error) {},
+		OpenRuntime: func(context.Context, ids.JobID, func(*pb.ToJobMaster)) (Runtime, error) {
+			return nil, errors.New("none")
+		},
+		Fatal: func(error) {},
 	})
 	must(err)
 	defer e.Close()

@@ -18,7 +18,7 @@ func TestRegistersAndSendsInventory(t *testing.T) {
 		c := newCluster(t, nil)
 		var got *pb.RegisterTaskExecutorRequest
 		l := c.lead("am", 7)
-		l.answer = func(r *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) { got = r; return nil, nil }
+		l.answerRM(func(r *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) { got = r; return nil, nil })
 		l.announce()
 		s, inv := l.registered()
 		if got.GetAddress() != "worker" || got.GetEpoch() != 7 || got.GetAttempt() != 1 || got.GetResourceId() != string(worker) || got.GetSlots() != 2 {
@@ -55,14 +55,13 @@ func TestRegistrationRetries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cl := newCluster(t, nil)
 				l := cl.lead("am", 9)
-				l.answer = func(req *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
+				l.answerRM(func(req *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
 					if req.GetAttempt() == 1 {
 						return c.answer(l)
 					}
 					return nil, nil
-				}
+				})
 				cl.leaders.f(ha.Leader{Address: "am", Epoch: 3})
-				l.epoch = 9
 				l.registered()
 				if got := l.calls[1] - l.calls[0]; got != c.want {
 					t.Errorf("second attempt after %v, want %v", got, c.want)
@@ -89,14 +88,14 @@ func TestRejectionIsFatal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, nil)
 		l := c.lead("am", 1)
-		l.answer = func(*pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
+		l.answerRM(func(*pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
 			return pb.RegistrationResponse_builder{Epoch: 1, Rejection: pb.RegistrationRejection_builder{Reason: "unknown"}.Build()}.Build(), nil
-		}
+		})
 		l.announce()
 		wait(time.Hour)
 		var rejected *RejectedError
-		if len(c.fatal) != 1 || !errors.As(c.fatal[0], &rejected) || rejected.Reason != "unknown" {
-			t.Errorf("fatal errors %v, want one rejection", c.fatal)
+		if len(c.fatal()) != 1 || !errors.As(c.fatal()[0], &rejected) || rejected.Reason != "unknown" {
+			t.Errorf("fatal errors %v, want one rejection", c.fatal())
 		}
 		if len(l.calls) != 1 {
 			t.Errorf("%d registrations after a rejection, want 1", len(l.calls))
@@ -107,18 +106,18 @@ func TestRejectionIsFatal(t *testing.T) {
 func TestRegistrationTimeout(t *testing.T) {
 	timedOut := func(c *cluster) bool {
 		var e *RegistrationTimeoutError
-		return len(c.fatal) == 1 && errors.As(c.fatal[0], &e)
+		return len(c.fatal()) == 1 && errors.As(c.fatal()[0], &e)
 	}
 	t.Run("no leader", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCluster(t, nil)
 			wait(5*time.Minute - time.Millisecond)
-			if len(c.fatal) != 0 {
-				t.Fatalf("fatal before the timeout: %v", c.fatal)
+			if len(c.fatal()) != 0 {
+				t.Fatalf("fatal before the timeout: %v", c.fatal())
 			}
 			wait(time.Millisecond)
 			if !timedOut(c) {
-				t.Errorf("fatal errors %v, want the registration timeout", c.fatal)
+				t.Errorf("fatal errors %v, want the registration timeout", c.fatal())
 			}
 		})
 	})
@@ -133,18 +132,18 @@ func TestRegistrationTimeout(t *testing.T) {
 				next(t, s)
 				wait(time.Second)
 			}
-			if len(c.fatal) != 0 {
-				t.Fatalf("fatal while registered: %v", c.fatal)
+			if len(c.fatal()) != 0 {
+				t.Fatalf("fatal while registered: %v", c.fatal())
 			}
 			l.server.Kill()
 			s.Close(errors.New("killed"))
 			wait(5*time.Minute - time.Second)
-			if len(c.fatal) != 0 {
-				t.Fatalf("fatal %v before the timeout", c.fatal)
+			if len(c.fatal()) != 0 {
+				t.Fatalf("fatal %v before the timeout", c.fatal())
 			}
 			wait(2 * time.Second)
 			if !timedOut(c) {
-				t.Errorf("fatal errors %v, want the registration timeout", c.fatal)
+				t.Errorf("fatal errors %v, want the registration timeout", c.fatal())
 			}
 		})
 	})
@@ -152,8 +151,8 @@ func TestRegistrationTimeout(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCluster(t, func(cfg *Config) { cfg.RegistrationTimeout = -1 })
 			wait(24 * time.Hour)
-			if len(c.fatal) != 0 {
-				t.Errorf("fatal errors %v, want none", c.fatal)
+			if len(c.fatal()) != 0 {
+				t.Errorf("fatal errors %v, want none", c.fatal())
 			}
 		})
 	})
@@ -232,8 +231,8 @@ func TestSilentLeaderIsLost(t *testing.T) {
 			t.Errorf("stream ended after %v with %v, want after 8 s", got, err)
 		}
 		l.registered()
-		if len(c.fatal) != 0 {
-			t.Errorf("fatal errors %v, want none", c.fatal)
+		if len(c.fatal()) != 0 {
+			t.Errorf("fatal errors %v, want none", c.fatal())
 		}
 	})
 }
@@ -282,7 +281,7 @@ func TestSlowAnswerDoesNotMatter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, nil)
 		l := c.lead("am", 5)
-		l.answer = func(req *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
+		l.answerRM(func(req *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
 			s, err := l.openRM(context.Background(), req.GetAttempt())
 			if err != nil {
 				return nil, err
@@ -290,7 +289,7 @@ func TestSlowAnswerDoesNotMatter(t *testing.T) {
 			l.rm <- s
 			<-time.After(20 * time.Second)
 			return l.success(), nil
-		}
+		})
 		l.announce()
 		s, _ := l.registered()
 		for range 20 {
@@ -315,14 +314,14 @@ func TestGoodbye(t *testing.T) {
 		s, _ := l.registered()
 		send(t, s, goodbye(false))
 		s, _ = l.registered()
-		if len(c.fatal) != 0 {
-			t.Fatalf("fatal errors %v after a goodbye without exit", c.fatal)
+		if len(c.fatal()) != 0 {
+			t.Fatalf("fatal errors %v after a goodbye without exit", c.fatal())
 		}
 		send(t, s, goodbye(true))
 		synctest.Wait()
 		var dismissed *DismissedError
-		if len(c.fatal) != 1 || !errors.As(c.fatal[0], &dismissed) || dismissed.Reason != "idle" {
-			t.Errorf("fatal errors %v, want the dismissal", c.fatal)
+		if len(c.fatal()) != 1 || !errors.As(c.fatal()[0], &dismissed) || dismissed.Reason != "idle" {
+			t.Errorf("fatal errors %v, want the dismissal", c.fatal())
 		}
 	})
 }

@@ -75,9 +75,20 @@ func (c *core) attach(epoch ids.Epoch, sink func(resourcemanager.Event)) {
 func (c *core) registered(reg amrm.Registration) {
 	c.reg = true
 	for _, p := range reg.PreviousContainers {
-		c.containers[p.ID] = &container{p, running}
+		c.adopt(p)
 	}
 	c.tellOwned()
+}
+
+// adopt takes over a container of an earlier attempt, unless its node cannot be talked to.
+func (c *core) adopt(ct amrm.Container) bool {
+	if !c.cfg.Reachable(ct.Node) {
+		c.log.Info("releasing container of an earlier attempt: no token for its node", "container", ct.ID.String())
+		c.cfg.Session.Release(ct.ID)
+		return false
+	}
+	c.containers[ct.ID] = &container{ct, running}
+	return true
 }
 
 func (c *core) tellOwned() {

@@ -72,11 +72,9 @@ func (c *core) allocated(ev amrm.Allocated) {
 
 // found takes over a container of an earlier attempt that became known late; a known one is not news.
 func (c *core) found(ct amrm.Container) {
-	if c.containers[ct.ID] != nil {
-		return
+	if c.containers[ct.ID] == nil && c.adopt(ct) {
+		c.sink(resourcemanager.Found{Worker: c.worker(ct)})
 	}
-	c.containers[ct.ID] = &container{ct, running}
-	c.sink(resourcemanager.Found{Worker: c.worker(ct)})
 }
 
 // started handles the NodeManager's answer. An accepted start may still fail: that comes as a completed container.

@@ -26,6 +26,9 @@ type Config struct {
 	NodeLabel string // of workers; empty: the queue's default
 	// LogURL makes a container's log address from it, its node's web address included; may be nil.
 	LogURL func(c amrm.Container) string
+	// Reachable says whether there is an NM token for a node. Containers of earlier attempts on other nodes are given back; nil: all are
+	// kept.
+	Reachable func(node yarnid.NodeID) bool
 	// MaxNodeFailures is how many starts in a row may fail on a node before it is avoided [3].
 	MaxNodeFailures int
 	// WaitNotice is after how long outstanding containers are reported as awaited [5 s].
@@ -44,6 +47,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
+	}
+	if c.Reachable == nil {
+		c.Reachable = func(yarnid.NodeID) bool { return true }
 	}
 	if c.LogURL == nil {
 		c.LogURL = func(amrm.Container) string { return "" }

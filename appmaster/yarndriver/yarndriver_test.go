@@ -90,8 +90,9 @@ func run(t *testing.T, y *yarn, body func(d *Driver)) {
 		}
 		d, err := New(Config{
 			Session: y, NodeManagers: y, Worker: amrm.Resource{MemoryMB: 1024, VCores: 1}, Key: key,
-			Launch: func(amrm.Container) (*yarnpb.ContainerLaunchContextProto, error) { return nil, nil },
-			Fatal:  func(cause error) { y.say("fatal %v", cause) },
+			Launch:    func(amrm.Container) (*yarnpb.ContainerLaunchContextProto, error) { return nil, nil },
+			Fatal:     func(cause error) { y.say("fatal %v", cause) },
+			Reachable: func(node yarnid.NodeID) bool { return node.Host != "silent" },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -228,6 +229,8 @@ func TestANewLeaderGetsTheOwnedList(t *testing.T) {
 		expect(t, y, "owned 1")
 		d.OnEvent(amrm.PreviousContainers{Containers: []amrm.Container{granted(1, "n1"), granted(2, "n2")}})
 		expect(t, y, "found n2:1")
+		d.OnEvent(amrm.PreviousContainers{Containers: []amrm.Container{granted(3, "silent")}})
+		expect(t, y, "release 3")
 		if err := d.Attach(6, sink(y)); err != nil {
 			t.Fatal(err)
 		}

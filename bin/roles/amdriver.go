@@ -19,6 +19,7 @@ import (
 	"github.com/flott-dev/flott/yarn/proto/yarnpb"
 	"github.com/flott-dev/flott/yarn/token"
 	"github.com/flott-dev/flott/yarn/ugi"
+	"github.com/flott-dev/flott/yarn/yarnid"
 )
 
 // workerPriority is YARN's priority of asks for workers; the AM's own container has 0.
@@ -68,6 +69,10 @@ func (am *appMaster) openDriver() error {
 	am.driver, err = yarndriver.New(yarndriver.Config{
 		Session: am.session, NodeManagers: nodes, Launch: w.context, Worker: worker, Key: askKey(worker),
 		NodeLabel: nodeLabel(am.conf), LogURL: am.logURL, Log: am.log,
+		Reachable: func(node yarnid.NodeID) bool {
+			_, ok := am.session.NMTokens().NMToken(node)
+			return ok
+		},
 		Fatal: func(err error) {
 			select {
 			case am.fatal <- err:

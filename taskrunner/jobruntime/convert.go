@@ -64,7 +64,7 @@ func codeOf(f *task.Failure) rpc.Code {
 		return rpc.UserCode
 	case errors.As(err, &conn), errors.Is(err, exchange.ErrPartitionNotFound):
 		return rpc.Unreachable
-	case errors.Is(err, exchange.ErrProducerFailed), errors.Is(err, exchange.ErrStale):
+	case errors.Is(err, errInputEnded), errors.Is(err, exchange.ErrProducerFailed), errors.Is(err, exchange.ErrStale):
 		return rpc.Closed
 	case errors.Is(err, exchange.ErrClosed):
 		return rpc.Stopped

@@ -16,6 +16,9 @@ import (
 	"github.com/flott-dev/flott/taskrunner/task"
 )
 
+// errInputEnded is the failure of a task that ended because a producer of its input did.
+var errInputEnded = errors.New("a task that this one reads from has ended early")
+
 // core is the state of the runtime's loop.
 type core struct {
 	cfg      Config
@@ -214,7 +217,7 @@ func (c *core) update(u task.Update) {
 	}
 	if u.State == task.Canceled && !e.canceled {
 		// The task saw the end of a producer before anybody told it to stop. Said so, the cause can be told from its consequence.
-		u.State, u.Failure = task.Failed, &task.Failure{Err: rpc.Wrap(rpc.Closed, "", errors.New("a task that it reads from has ended early"))}
+		u.State, u.Failure = task.Failed, &task.Failure{Err: errInputEnded}
 	}
 	if u.State.Terminal() {
 		delete(c.tasks, u.Attempt)

@@ -89,7 +89,12 @@ func (e *Exchange) dial(addr string, p *peer) {
 		e.mu.Unlock()
 		return
 	}
+	e.mu.Lock()
 	p.c = c
+	if _, alive := e.conns[c]; !alive { // it has ended before it was known as this peer's
+		delete(e.peers, addr)
+	}
+	e.mu.Unlock()
 }
 
 func (e *Exchange) handshake(addr string) (*conn, error) {

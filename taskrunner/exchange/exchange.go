@@ -234,6 +234,23 @@ func (e *Exchange) unregister(o *Port) {
 	e.mu.Unlock()
 }
 
+// bury leaves in a failed port's place one that answers consumers and holds nothing of the task. It stays until a newer generation comes.
+func (e *Exchange) bury(o *Port) {
+	o.mu.Lock()
+	err := o.err
+	o.mu.Unlock()
+	if err == nil {
+		return
+	}
+	grave := &Port{id: o.id, err: err, p: &Partition{ex: e, cfg: PartitionConfig{Generation: o.p.cfg.Generation}}}
+	e.mu.Lock()
+	if e.ports[o.id] == o {
+		e.ports[o.id] = grave
+		e.list = nil
+	}
+	e.mu.Unlock()
+}
+
 // request connects a consumer with its port, now or when the producer is deployed within the request timeout.
 func (e *Exchange) request(id channelID, gen ids.Generation, to consumer, in *atomic.Uint64) {
 	e.mu.Lock()

@@ -82,11 +82,11 @@ func (p *Partition) Finish() {
 	}
 }
 
-// Fail ends the channels because the producer ended early; consumers get the cause as ErrProducerFailed.
+// Fail ends the channels because the producer ended early; consumers get the cause as ErrProducerFailed, also those that ask later.
 func (p *Partition) Fail(cause error) {
 	for _, port := range p.ports {
-		p.ex.unregister(port)
 		port.fail(cause)
+		p.ex.bury(port)
 	}
 }
 
@@ -369,14 +369,18 @@ func (o *Port) release() {
 	o.after(wake, gone)
 }
 
+func (o *Port) failure(cause error) error {
+	return fmt.Errorf("%w: %s: %v", ErrProducerFailed, o.id, cause)
+}
+
 // fail ends the channel from the producer's side.
 func (o *Port) fail(cause error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil || o.released {
+	if o.err != nil {
 		return
 	}
-	o.err = fmt.Errorf("%w: %s: %v", ErrProducerFailed, o.id, cause)
+	o.err = o.failure(cause)
 	if o.to != nil {
 		o.to.failed(o.err)
 	}

@@ -68,4 +68,3 @@ func run(b *testing.B, g *program.Graph, jg *plan.JobGraph, workers int, change 
 		}
 	}
 }
-

@@ -1,0 +1,285 @@
+package textfile
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+
+	"github.com/flott-dev/flott/yarn/dfs"
+)
+
+const (
+	// chunkSize is how much is read at once. Chunks are not used again: lines refer to them.
+	chunkSize = 256 << 10
+	// maxLine is the longest line.
+	maxLine = 64 << 20
+	// lookAhead is how far is read beyond a split at first, for the line that crosses its end.
+	lookAhead = 4 << 10
+	// fetchers is how many files a subtask opens and reads at once.
+	fetchers = 2
+	// chunksAhead is how many chunks wait for the task.
+	chunksAhead = 2
+)
+
+var errLineTooLong = errors.New("line is too long")
+
+// chunk is whole lines of a split, the last maybe without its end; err is why there are no more.
+type chunk struct {
+	split splitID
+	data  []byte
+	next  int64 // position behind data
+	last  bool  // of the split
+	err   error
+}
+
+// fetcher reads splits on goroutines of its own. The task's goroutine adds splits and takes chunks.
+type fetcher struct {
+	fs     dfs.Resolver
+	size   int // of chunks
+	chunks chan chunk
+	ready  chan struct{} // has a value when a chunk has come or a split has been begun
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	cond   sync.Cond
+	todo   []progress // splits not yet begun
+	closed bool
+}
+
+// start begins n goroutines, which live until stop, or until ctx ends.
+func startFetcher(ctx context.Context, r dfs.Resolver, size, n int) *fetcher {
+	f := &fetcher{fs: r, size: size, chunks: make(chan chunk, chunksAhead), ready: make(chan struct{}, 1)}
+	f.cond.L = &f.mu
+	ctx, f.cancel = context.WithCancel(ctx)
+	for range n {
+		f.wg.Go(func() { f.run(ctx) })
+	}
+	return f
+}
+
+// stop ends the goroutines and waits for them.
+func (f *fetcher) stop() {
+	f.cancel()
+	f.mu.Lock()
+	f.closed = true
+	f.cond.Broadcast()
+	f.mu.Unlock()
+	f.wg.Wait()
+}
+
+func (f *fetcher) add(p []progress) {
+	f.mu.Lock()
+	f.todo = append(f.todo, p...)
+	f.cond.Broadcast()
+	f.mu.Unlock()
+}
+
+// idle reports whether every split has been begun.
+func (f *fetcher) idle() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.todo) == 0
+}
+
+func (f *fetcher) take() (progress, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(f.todo) == 0 && !f.closed {
+		f.cond.Wait()
+	}
+	if f.closed {
+		return progress{}, false
+	}
+	p := f.todo[0]
+	f.todo = f.todo[1:]
+	return p, true
+}
+
+func (f *fetcher) notify() {
+	select {
+	case f.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fetcher) run(ctx context.Context) {
+	for {
+		p, ok := f.take()
+		if !ok {
+			return
+		}
+		f.notify()
+		err := f.split(ctx, &p.Split, p.Position)
+		if err != nil {
+			err = fmt.Errorf("read %s from byte %d: %w", p.Split.URI, p.Split.Offset, err)
+			if f.send(ctx, chunk{split: p.Split.ID, err: err}) != nil {
+				return
+			}
+		}
+	}
+}
+
+// send hands a chunk over; it fails when the task has ended.
+func (f *fetcher) send(ctx context.Context, c chunk) error {
+	select {
+	case f.chunks <- c:
+		f.notify()
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// split reads one split from a position that is its offset or the start of a line.
+func (f *fetcher) split(ctx context.Context, s *split, position int64) error {
+	fsys, p, err := f.fs.For(ctx, s.URI)
+	if err != nil {
+		return err
+	}
+	if s.Gzip {
+		return f.compressed(ctx, s, fsys, p, position)
+	}
+	skip := position == s.Offset && position > 0
+	from := position
+	if skip {
+		from-- // the byte before says whether a line starts at the offset
+	}
+	r, err := fsys.Open(ctx, p, from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	c := chunker{r: r, base: from, end: s.end(), size: s.Size, limit: f.size, send: func(c chunk) error {
+		c.split = s.ID
+		return f.send(ctx, c)
+	}}
+	if skip {
+		return c.skipAndRun()
+	}
+	return c.run()
+}
+
+// compressed reads a gzip file from its start; positions count decompressed bytes.
+func (f *fetcher) compressed(ctx context.Context, s *split, fsys dfs.FS, p string, position int64) error {
+	r, err := fsys.Open(ctx, p, 0)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	z, err := gzip.NewReader(bufio.NewReaderSize(r, 64<<10))
+	if err != nil {
+		return fmt.Errorf("decompress: %w", err)
+	}
+	if _, err := io.CopyN(io.Discard, z, position); err != nil {
+		return fmt.Errorf("decompress up to byte %d: %w", position, err)
+	}
+	c := chunker{r: z, base: position, end: math.MaxInt64, size: math.MaxInt64, limit: f.size, send: func(c chunk) error {
+		c.split = s.ID
+		return f.send(ctx, c)
+	}}
+	return c.run()
+}
+
+// chunker cuts a reader into chunks of whole lines: those that start before end.
+type chunker struct {
+	r     io.Reader
+	buf   []byte // what has been read and not sent
+	base  int64  // position of buf[0]
+	end   int64
+	size  int64 // of the file, as it was listed
+	limit int   // size of a chunk
+	eof   bool
+	send  func(chunk) error
+}
+
+// skipAndRun drops everything up to the first end of line, which belongs to the split before.
+func (c *chunker) skipAndRun() error {
+	for {
+		if err := c.fill(); err != nil {
+			return err
+		}
+		i := bytes.IndexByte(c.buf, '\n')
+		if i >= 0 {
+			c.base += int64(i + 1)
+			c.buf = append([]byte(nil), c.buf[i+1:]...)
+			break
+		}
+		c.base += int64(len(c.buf))
+		c.buf = c.buf[:0]
+		if c.eof || c.base >= c.end {
+			break
+		}
+	}
+	return c.run()
+}
+
+func (c *chunker) run() error {
+	for {
+		if c.base >= c.end {
+			return c.send(chunk{next: c.base, last: true})
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+		n, last := c.lines()
+		if n == 0 && !last {
+			if len(c.buf) > maxLine {
+				return fmt.Errorf("%w: the one that starts at byte %d has more than %d MiB", errLineTooLong, c.base, maxLine>>20)
+			}
+			continue
+		}
+		data := c.buf[:n:n]
+		c.buf = c.buf[n:] // moved by fill
+		c.base += int64(n)
+		if err := c.send(chunk{data: data, next: c.base, last: last}); err != nil || last {
+			return err
+		}
+	}
+}
+
+// lines returns how much of the buffer is whole lines of the split, and whether these are the last ones.
+func (c *chunker) lines() (n int, last bool) {
+	if at := c.end - c.base - 1; at < int64(len(c.buf)) {
+		// The last line of the split ends with the first line end at or behind the split's last byte.
+		if i := bytes.IndexByte(c.buf[at:], '\n'); i >= 0 {
+			return int(at) + i + 1, true
+		}
+	}
+	if c.eof {
+		return len(c.buf), true
+	}
+	return bytes.LastIndexByte(c.buf, '\n') + 1, false
+}
+
+// fill reads into a new buffer, which begins with what is left of the old one. A line that fills its buffer gets one of twice the size.
+func (c *chunker) fill() error {
+	if c.eof {
+		return nil
+	}
+	room := int64(max(c.limit, 2*len(c.buf)))
+	if known := min(c.size, c.end+lookAhead) - c.base + 1; known > int64(len(c.buf)) && known < room {
+		room = known // one byte more than the file has, to see its end
+	}
+	buf := make([]byte, min(room, maxLine+1))
+	n := copy(buf, c.buf)
+	for n < len(buf) {
+		m, err := c.r.Read(buf[n:])
+		n += m
+		if errors.Is(err, io.EOF) {
+			c.eof = true
+			break
+		}
+		if err != nil { // also io.ErrUnexpectedEOF: a compressed file that ends too early
+			return err
+		}
+	}
+	c.buf = buf[:n]
+	return nil
+}

@@ -1,0 +1,154 @@
+package transform
+
+import (
+	"github.com/flott-dev/flott/taskrunner/operator"
+)
+
+const (
+	// combineKeys is how many keys a combiner holds before it hands them on.
+	combineKeys = 1 << 14
+	// combineBytes bounds what these keys and accumulators refer to, roughly.
+	combineBytes = 8 << 20
+	// A round that turns more than nine of ten records into keys of their own has been in vain: the combiner lets this many records pass
+	// before it tries again.
+	combinePause = 1 << 18
+)
+
+// Combine is the factory of an operator in front of an exchange by key: it folds records with the same key into one, as far as it has
+// seen them. It keeps nothing over a control event. Its output is KV[K, A].
+type Combine[K comparable, I, A any] struct{ Fold[K, I, A] }
+
+// New implements operator.Factory.
+func (c Combine[K, I, A]) New(next any) (operator.Operator, error) {
+	out, err := operator.AsOutput[KV[K, A]](next)
+	if err != nil {
+		return nil, err
+	}
+	b := &combiner[K, I, A]{Base: operator.Base[KV[K, A]]{Next: out}, cfg: c.Fold, hasher: c.Key.Hasher(), slots: make([]combineSlot, 2*combineKeys)}
+	if c.KeyCodec.References() {
+		b.keys = operator.NewCloner(c.KeyCodec)
+	}
+	if c.AccCodec.References() {
+		b.accs = operator.NewCloner(c.AccCodec)
+	}
+	return b, nil
+}
+
+// combiner is an open-addressed table that never grows and is emptied as a whole.
+type combiner[K comparable, I, A any] struct {
+	operator.Base[KV[K, A]]
+	cfg     Fold[K, I, A]
+	hasher  *operator.Hasher[K]
+	keys    *operator.Cloner[K] // nil: keys refer to no memory
+	accs    *operator.Cloner[A]
+	slots   []combineSlot
+	entries []KV[K, A]
+	key     K // being looked up: on the heap, for the hasher
+	work    A // on the heap, for Add
+	records int
+	bytes   int
+	pass    int // records that still go through as they are
+}
+
+// combineSlot holds the hash of a key and the number of its entry, from 1 on.
+type combineSlot struct{ hash, number uint32 }
+
+// Collect implements operator.Collector.
+func (c *combiner[K, I, A]) Collect(v I, _ operator.Time) error {
+	c.key = c.cfg.Of(v)
+	if c.pass > 0 {
+		return c.through(v)
+	}
+	c.records++
+	hash := c.hasher.Hash(&c.key)
+	mask := uint32(len(c.slots) - 1)
+	i := (hash * 0x9e3779b1) >> 8 & mask
+	for ; c.slots[i].number != 0; i = (i + 1) & mask {
+		if c.slots[i].hash != hash {
+			continue
+		}
+		if e := &c.entries[c.slots[i].number-1]; e.Key == c.key || c.hasher.Same(&e.Key, &c.key) {
+			if c.accs == nil {
+				c.cfg.Add(&e.Value, false, v)
+				return nil
+			}
+			return c.addCopy(e, false, v)
+		}
+	}
+	return c.insert(combineSlot{hash, uint32(len(c.entries) + 1)}, i, v)
+}
+
+// insert adds an entry for c.key, and hands all on when that is enough.
+func (c *combiner[K, I, A]) insert(s combineSlot, at uint32, v I) error {
+	e := KV[K, A]{Key: c.key}
+	if c.keys != nil {
+		var err error
+		if e.Key, err = c.keys.Clone(c.key); err != nil {
+			return err
+		}
+		c.bytes += c.cfg.KeyCodec.Extra(&c.key)
+	}
+	c.slots[at] = s
+	c.entries = append(c.entries, e)
+	last := &c.entries[len(c.entries)-1]
+	if c.accs == nil {
+		c.cfg.Add(&last.Value, true, v)
+	} else if err := c.addCopy(last, true, v); err != nil {
+		return err
+	}
+	if len(c.entries) < combineKeys && c.bytes < combineBytes {
+		return nil
+	}
+	if len(c.entries) > c.records/10*9 {
+		c.pass = combinePause
+	}
+	return c.flush()
+}
+
+// addCopy keeps the accumulator's memory apart from that of the record.
+func (c *combiner[K, I, A]) addCopy(e *KV[K, A], fresh bool, v I) error {
+	var zero A
+	before := c.cfg.AccCodec.Extra(&e.Value)
+	c.work = e.Value
+	c.cfg.Add(&c.work, fresh, v)
+	acc, err := c.accs.Clone(c.work)
+	c.work = zero
+	if err != nil {
+		return err
+	}
+	e.Value = acc
+	c.bytes += c.cfg.AccCodec.Extra(&e.Value) - before
+	return nil
+}
+
+// through hands a record on as an accumulator of its own.
+func (c *combiner[K, I, A]) through(v I) error {
+	c.pass--
+	var zero A
+	c.work = zero
+	c.cfg.Add(&c.work, true, v)
+	acc := c.work
+	c.work = zero
+	return c.Next.Collect(KV[K, A]{c.key, acc}, operator.NoTime)
+}
+
+// flush hands on what has been folded, in the order in which keys came first.
+func (c *combiner[K, I, A]) flush() error {
+	for i := range c.entries {
+		if err := c.Next.Collect(c.entries[i], operator.NoTime); err != nil {
+			return err
+		}
+	}
+	clear(c.entries)
+	clear(c.slots)
+	c.entries, c.records, c.bytes = c.entries[:0], 0, 0
+	return nil
+}
+
+// Control implements operator.Operator.
+func (c *combiner[K, I, A]) Control(ev operator.Event) error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	return c.Next.Control(ev)
+}

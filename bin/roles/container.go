@@ -58,7 +58,7 @@ func openContainer(env environment, logName string) (*container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.log = log.With("container", c.id.String())
+	c.log = log
 	c.closers = append(c.closers, closer)
 	if err := c.openCluster(); err != nil {
 		return nil, errors.Join(err, c.close())

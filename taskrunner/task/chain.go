@@ -1,6 +1,7 @@
 package task
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -32,10 +33,18 @@ type member struct {
 }
 
 // port lets a writer, which knows no exchange, use one.
-type port struct{ *exchange.Port }
+type port struct {
+	*exchange.Port
+	t *Task
+}
 
-// Offer implements operator.Port.
-func (p port) Offer(b operator.Shared) error { return p.Port.Offer(b) }
+// Offer implements operator.Port. It ends user code that emits without end once its task is cancelled.
+func (p port) Offer(b operator.Shared) error {
+	if p.t.ctx.Err() != nil {
+		return context.Cause(p.t.ctx)
+	}
+	return p.Port.Offer(b)
+}
 
 var _ operator.Port = port{}
 

@@ -150,6 +150,25 @@ func TestCancelInsideEmit(t *testing.T) {
 	}
 }
 
+// TestCancelEndsEmittingWithoutEnd has user code that never returns while it can emit.
+func TestCancelEndsEmittingWithoutEnd(t *testing.T) {
+	g, jg := pipeline(t, 0, 1, scripted(&script{poll: func(s *script) (operator.Poll, error) {
+		for {
+			if err := s.emit(1); err != nil {
+				return operator.Poll{}, err
+			}
+		}
+	}}), &results{last: map[int64]int64{}})
+	c := newCluster(t, 1, time.Millisecond)
+	c.deploy(g, jg, nil)
+	c.running()
+	c.tasks[0].Cancel()
+	c.wait()
+	if got := c.states(); got != "CANCELED CANCELED" {
+		t.Errorf("states %s", got)
+	}
+}
+
 // blocking is a sink that calls f for each record.
 type blocking struct{ f func() }
 

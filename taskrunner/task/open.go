@@ -156,7 +156,7 @@ func (o *opener) writer(node operator.EdgeNode, id ids.EdgeID) (any, error) {
 		wc := operator.WriterConfig{Ship: e.Ship, MaxParallelism: to.MaxParallelism, Parallelism: to.Parallelism, Subtask: subtask,
 			FlushEach: cfg.Exchange.FlushEach(), Copy: cfg.CopyValues}
 		for _, x := range p.Ports() {
-			wc.Ports = append(wc.Ports, port{x})
+			wc.Ports = append(wc.Ports, port{x, o.t})
 		}
 		w, err := node.Writer(wc)
 		if err != nil {

@@ -101,7 +101,7 @@ type fakeRuntime struct {
 	job    ids.JobID
 	events func(*pb.ToJobMaster)
 	refuse error
-	mute   bool
+	gate   chan struct{} // Close waits for it, unless nil
 
 	mu     sync.Mutex
 	sent   []*pb.FromJobMaster
@@ -115,7 +115,6 @@ func (r *fakeRuntime) Send(m *pb.FromJobMaster) {
 	defer r.mu.Unlock()
 	r.sent = append(r.sent, m)
 	switch {
-	case r.mute:
 	case m.HasDeploy():
 		r.events(pb.ToJobMaster_builder{Response: pb.Response_builder{
 			RequestId: m.GetDeploy().GetRequestId(), Failure: gateway.FailureToPB(r.refuse, time.Now()),
@@ -127,6 +126,9 @@ func (r *fakeRuntime) Send(m *pb.FromJobMaster) {
 }
 
 func (r *fakeRuntime) Close() error {
+	if r.gate != nil {
+		<-r.gate
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true

@@ -456,6 +456,8 @@ func TestNewEpochReachesTheJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t)
 		r.deployed()
+		r.runtime.events(fromTask(r.attempt, "to a coordinator that will be gone"))
+		next(t, r.jm)
 		l2 := r.lead("am2", 6)
 		l2.announce()
 		_, inv := l2.registered()
@@ -465,6 +467,10 @@ func TestNewEpochReachesTheJobs(t *testing.T) {
 		_, job := l2.jobRegistered()
 		if e := job.GetExecutions(); len(e) != 1 || e[0].GetState() != pb.ExecutionState_RUNNING {
 			t.Errorf("inventory %v at the new JobMaster, want the running task", job)
+		}
+		synctest.Wait()
+		if r.runtime.last().HasCancel() {
+			t.Error("a task was failed for what it told the old leader's coordinators")
 		}
 		if err := ended(t, r.jm); err == nil {
 			t.Error("the old JobMaster's stream lives on")

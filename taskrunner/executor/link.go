@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flott-dev/flott/rpc"
@@ -27,7 +28,7 @@ const (
 	// not become a busy loop.
 	shortLived     = time.Second
 	reconnectPause = 200 * time.Millisecond
-	// notThereYet is the pause after a leader has answered that it does not lead, or not know the job, yet.
+	// notThereYet is the pause after a leader has answered that it does not lead, or not know the job or the worker, yet.
 	notThereYet = 500 * time.Millisecond
 )
 
@@ -179,9 +180,10 @@ func begin[S, R gateway.Envelope](c *core, l *link[S, R], call func(ctx context.
 	over func(*core, registration.Result)) {
 	l.stop()
 	epoch := l.target.Epoch
+	soon := []error{rpc.ErrNoLeader, rpc.ErrUnknownJob, rpc.ErrUnknownWorker, rpc.ErrOnHold}
 	l.running = registration.Begin(c.self, c.cfg.Retry, c.log, epoch, func(ctx context.Context) (*pb.RegistrationResponse, error) {
 		resp, err := call(ctx, epoch, c.roster.Begin(l.key))
-		if errors.Is(err, rpc.ErrNoLeader) || errors.Is(err, rpc.ErrUnknownJob) || errors.Is(err, rpc.ErrOnHold) {
+		if slices.ContainsFunc(soon, func(e error) bool { return errors.Is(err, e) }) {
 			return pb.RegistrationResponse_builder{Epoch: uint64(epoch), Failure: pb.RegistrationFailure_builder{
 				Reason: err.Error(), RetryAfterMillis: uint64(notThereYet.Milliseconds()),
 			}.Build()}.Build(), nil

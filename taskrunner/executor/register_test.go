@@ -48,6 +48,7 @@ func TestRegistrationRetries(t *testing.T) {
 		{"failure without delay", func(l *leader) (*pb.RegistrationResponse, error) { return l.failure(0), nil }, 30 * time.Second},
 		{"error", func(*leader) (*pb.RegistrationResponse, error) { return nil, fail }, 10 * time.Second},
 		{"no leader there yet", func(*leader) (*pb.RegistrationResponse, error) { return nil, rpc.ErrNoLeader }, notThereYet},
+		{"worker not known yet", func(*leader) (*pb.RegistrationResponse, error) { return nil, rpc.ErrUnknownWorker }, notThereYet},
 		{"on hold", func(*leader) (*pb.RegistrationResponse, error) { return nil, rpc.ErrOnHold }, notThereYet},
 		{"other epoch", func(*leader) (*pb.RegistrationResponse, error) { return nil, &rpc.Error{Code: rpc.Fenced, Epoch: 9} }, 0},
 	} {

@@ -125,8 +125,8 @@ type TaskManager struct {
 // TaskManagerDetails is GET /taskmanagers/:id.
 type TaskManagerDetails struct {
 	TaskManager
-	AllocatedSlots []AllocatedSlot `json:"allocatedSlots"`
-	Metrics        map[string]any  `json:"metrics"` // Flink's are of the JVM; empty here
+	AllocatedSlots []AllocatedSlot    `json:"allocatedSlots"`
+	Metrics        TaskManagerMetrics `json:"metrics"`
 }
 
 // AllocatedSlot is a slot that a job has.

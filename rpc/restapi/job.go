@@ -103,6 +103,7 @@ type Job struct {
 	Vertices       []Vertex         `json:"vertices"`
 	StatusCounts   map[string]int   `json:"status-counts"` // vertices by state, every one of ExecutionStates
 	Plan           Plan             `json:"plan"`
+	Flott          *Flott           `json:"flott,omitempty"` // absent from Flink
 }
 
 // Vertex is a chain of operators in Job.

@@ -2,9 +2,8 @@ package flow
 
 import (
 	"errors"
-	"fmt"
+	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -32,20 +31,10 @@ func (a adapter) Build(ctx program.Context) (*program.Graph, error) {
 	if a.build == nil {
 		return nil, errors.New("build the job: the build function is nil")
 	}
-	if err := a.call(env); err != nil {
+	if err := a.build(env, ctx.Args); err != nil {
 		return nil, err
 	}
 	return env.graph()
-}
-
-// call runs the user's function; a panic is an error with the stack.
-func (a adapter) call(env *Env) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("build the job: panic: %v\n%s", r, debug.Stack())
-		}
-	}()
-	return a.build(env, env.ctx.Args)
 }
 
 // graph checks what has been declared and makes plan and nodes of it.
@@ -77,7 +66,7 @@ func (e *Env) plan() *plan.Plan {
 		name = e.ctx.Pipeline[optionName]
 	}
 	if name == "" {
-		name = filepath.Base(e.programName())
+		name = filepath.Base(os.Args[0])
 	}
 	return &plan.Plan{Version: plan.Version, Name: name, Params: e.params, Mode: e.ctx.Mode}
 }

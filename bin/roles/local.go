@@ -96,7 +96,7 @@ type Local struct {
 	Args        []string
 	Parallelism int
 	Conf        *conf.Config // nil: all defaults
-	Files       dfs.Resolver
+	Files       dfs.Resolver // nil: the local disk
 	TCP         bool         // two workers over loopback instead of one in memory
 	Log         *slog.Logger // nil: discard
 
@@ -111,6 +111,14 @@ func (l Local) Run(ctx context.Context) error {
 	}
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
+	}
+	if l.Files == nil {
+		files, err := dfs.NewResolver(dfs.ResolverConfig{DefaultFS: "file:///"})
+		if err != nil {
+			return err
+		}
+		defer files.Close()
+		l.Files = files
 	}
 	file := launchfile.File{Args: l.Args, Parallelism: l.Parallelism}
 	graph, err := build(l.Program, buildContext(file, l.Conf, nil))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/flott-dev/flott/conf"
 	"github.com/flott-dev/flott/rpc/gateway"
@@ -77,9 +78,17 @@ func (cfg nodeConfig) openRuntime(_ context.Context, job ids.JobID, events func(
 		Network: cfg.network, NetworkBytes: cfg.networkBytes, FS: cfg.files,
 		CopyValues:     !conf.PipelineObjectReuse.Get(cfg.conf),
 		CancelInterval: conf.TaskCancellationInterval.Get(cfg.conf),
-		CancelTimeout:  conf.TaskCancellationTimeout.Get(cfg.conf),
+		CancelTimeout:  never(conf.TaskCancellationTimeout.Get(cfg.conf)),
 		Events:         events, Fatal: cfg.fatal, Log: cfg.log,
 	})
+}
+
+// never turns an option's 0, which waits for ever, into what components call that.
+func never(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // description is what the worker tells the ResourceManager about itself.

@@ -318,13 +318,29 @@ func TestBackPressure(t *testing.T) {
 			}
 			got = append(got, s)
 		}
-		if err := <-sent; err != nil || strings.Join(got, " ") != "0 1 2 more" {
+		if err := <-sent; err != nil || strings.Join(got, " ") != "0 1 2 3 4 5 6 7 more" {
 			t.Errorf("got %q (%v)", got, err)
 		}
 		if !p.Available() {
 			t.Error("no room after everything has been read")
 		}
 	})
+}
+
+func TestManyPortsShareTheLimit(t *testing.T) {
+	e := side(t)
+	for ports, want := range map[int]int{1: 8, 8: 8, 16: 4, 1000: 2} {
+		p := producer(t, e, ports, ports)
+		for i := range want {
+			if !p.Available() {
+				t.Errorf("%d ports: no room after %d batches in one of them", ports, i)
+			}
+			send(t, p.Ports()[0], batch("x"))
+		}
+		if p.Available() {
+			t.Errorf("%d ports: room after %d batches in one of them", ports, want)
+		}
+	}
 }
 
 func TestOfferEndsWithTheTask(t *testing.T) {
@@ -494,4 +510,3 @@ func TestSmallBatchesShareAFrame(t *testing.T) {
 	r := consume(t, to, 0, at(from))
 	r.expect("a b", "c")
 }
-

@@ -20,8 +20,12 @@ type Batch interface {
 	Recycle()
 }
 
-// queueLimit is how many sealed batches and events wait in a port before the producer has to.
-const queueLimit = 3
+// queueLimit is how many sealed batches and events wait in a port before the producer has to: enough for producer and consumer to run side
+// by side. A partition with many ports shares out partitionLimit, but two for each.
+const (
+	queueLimit     = 8
+	partitionLimit = 64
+)
 
 // PartitionConfig describes what one subtask sends along one edge.
 type PartitionConfig struct {
@@ -43,6 +47,7 @@ type Partition struct {
 	ex    *Exchange
 	cfg   PartitionConfig
 	ports []*Port
+	limit int          // of each port
 	full  atomic.Int32 // ports without room
 	bytes atomic.Uint64
 }
@@ -54,6 +59,7 @@ func (e *Exchange) OpenPartition(cfg PartitionConfig) (*Partition, error) {
 	for to := cfg.FirstConsumer; to <= cfg.LastConsumer; to++ {
 		p.ports = append(p.ports, &Port{p: p, id: channelID{cfg.Edge, uint32(cfg.Subtask), uint32(to)}})
 	}
+	p.limit = min(queueLimit, max(2, partitionLimit/max(1, len(p.ports))))
 	if err := e.register(p); err != nil {
 		return nil, fmt.Errorf("open partition of edge %s in subtask %d: %w", cfg.Edge, cfg.Subtask, err)
 	}
@@ -119,7 +125,7 @@ type Port struct {
 	mu       sync.Mutex
 	queue    []entry
 	waiting  int  // sealed batches and events in the queue
-	full     bool // waiting has reached queueLimit
+	full     bool // waiting has reached the limit
 	flush    bool // the consumer is to read what is in the open batch
 	notified bool // the consumer knows that there is something
 	busy     bool // the consumer works on what take returned
@@ -177,7 +183,7 @@ func (o *Port) queuedLocked() []entry {
 		return drop
 	}
 	o.waiting++
-	if o.waiting >= queueLimit && !o.full {
+	if o.waiting >= o.p.limit && !o.full {
 		o.full = true
 		o.p.full.Add(1)
 	}
@@ -328,7 +334,7 @@ func (o *Port) popLocked() {
 
 // roomLocked notes that the producer has to be woken.
 func (o *Port) roomLocked() {
-	if o.full && (o.waiting < queueLimit || o.released) {
+	if o.full && (o.waiting < o.p.limit || o.released) {
 		o.full, o.freed = false, true
 		o.p.full.Add(-1)
 	}

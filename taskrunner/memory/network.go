@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"unsafe"
+
+	"github.com/flott-dev/flott/rpc/invariant"
 )
 
 const (
@@ -180,7 +182,7 @@ func (p *Pool) Put(b []byte) {
 			return
 		}
 	}
-	panic("memory: a buffer was given back to a pool that it does not come from")
+	invariant.Failf("memory: a buffer was given back to a pool that it does not come from")
 }
 
 // Stats returns how many buffers are in use, reserved, and in the share.

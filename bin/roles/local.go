@@ -192,11 +192,13 @@ func (c *localCluster) run(ctx context.Context) error {
 	c.driver = newLocalDriver(c.openWorker, c.Log)
 	dialer := c.network.dialer()
 	c.closers = append(c.closers, func() { dialer.Close() }, c.driver.Close)
+	results := filesOn{dfs.NewMem(dfs.MemConfig{})}
+	results := dfs.NewMem(dfs.MemConfig{})
 	m := newMaster(masterConfig{
 		conf: c.Conf, slotsPerWorker: c.slots, election: c.election, dialer: dialer, driver: c.driver,
 		application: c.job.application(), staging: noStaging{}, resource: "jobmanager", log: c.Log,
 		results: func(epoch ids.Epoch) ha.ResultStore {
-			return ha.NewStandaloneResultStore(filesOn{dfs.NewMem(dfs.MemConfig{})}, "/results", c.election.Guard(epoch))
+			return ha.NewStandaloneResultStore(results, "/", c.election.Guard(epoch))
 		},
 	})
 	server, err := c.network.listen("jobmanager", m.endpoints())

@@ -1,8 +1,10 @@
 package jobmaster
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -233,7 +235,11 @@ func (c *core) loseWorker(now time.Time, id ids.ResourceID, cause error) {
 	if w == nil {
 		return
 	}
-	c.log.Warn("worker lost", "worker", id, "cause", cause)
+	level := slog.LevelWarn
+	if c.sched.State().Terminal() { // workers leave when the job has ended
+		level = slog.LevelInfo
+	}
+	c.log.Log(context.Background(), level, "worker lost", "worker", id, "cause", cause)
 	if w.link != nil {
 		w.link.Close(cause)
 		w.link = nil

@@ -193,7 +193,6 @@ func (c *localCluster) run(ctx context.Context) error {
 	dialer := c.network.dialer()
 	c.closers = append(c.closers, func() { dialer.Close() }, c.driver.Close)
 	results := filesOn{dfs.NewMem(dfs.MemConfig{})}
-	results := dfs.NewMem(dfs.MemConfig{})
 	m := newMaster(masterConfig{
 		conf: c.Conf, slotsPerWorker: c.slots, election: c.election, dialer: dialer, driver: c.driver,
 		application: c.job.application(), staging: noStaging{}, resource: "jobmanager", log: c.Log,

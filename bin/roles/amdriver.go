@@ -2,10 +2,8 @@ package roles
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -174,25 +172,4 @@ func (w *workerLaunch) launchFile() (launch.Resource, error) {
 		URI: uri, Size: fi.Size, ModTimeMillis: fi.ModTimeMillis, Type: launch.File, Visibility: launch.Application,
 	}
 	return w.file, nil
-}
-
-// restServer is the AM's REST server.
-type restServer interface {
-	Port() int
-	Close() error
-}
-
-var errNoREST = errors.New("no REST server")
-
-// plainREST holds the port until the REST server is linked in.
-type plainREST struct{ net.Listener }
-
-func (p plainREST) Port() int { return p.Addr().(*net.TCPAddr).Port }
-
-func startREST(am *appMaster) (restServer, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(am.host, "0"))
-	if err != nil {
-		return nil, errors.Join(errNoREST, err)
-	}
-	return plainREST{l}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flott-dev/flott/appmaster/dispatcher"
 	"github.com/flott-dev/flott/appmaster/resourcemanager"
+	"github.com/flott-dev/flott/appmaster/rest"
 	"github.com/flott-dev/flott/appmaster/yarndriver"
 	"github.com/flott-dev/flott/conf"
 	"github.com/flott-dev/flott/rpc/gateway"
@@ -54,7 +55,7 @@ type appMaster struct {
 	driver   *yarndriver.Driver
 	dialer   gateway.Dialer
 	server   *transport.Server
-	rest     restServer
+	rest     *rest.Server
 	election *ha.Standalone
 	master   *master
 	fatal    chan error

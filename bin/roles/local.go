@@ -11,6 +11,7 @@ import (
 
 	"github.com/flott-dev/flott/appmaster/dispatcher"
 	"github.com/flott-dev/flott/appmaster/resourcemanager"
+	"github.com/flott-dev/flott/appmaster/rest"
 	"github.com/flott-dev/flott/conf"
 	"github.com/flott-dev/flott/conf/hadoopconf"
 	"github.com/flott-dev/flott/rpc/gateway"
@@ -206,6 +207,14 @@ func (c *localCluster) run(ctx context.Context) error {
 	}
 	m.cfg.address = server.Addr()
 	c.closers = append(c.closers, func() { server.Close() })
+	if conf.RestPort.IsSet(c.Conf) {
+		web, err := rest.Start(restSettings(c.Conf, m, dialer, c.Log))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "web page: http://%s/\n", web.Addr())
+		c.closers = append(c.closers, func() { web.Close() })
+	}
 	leading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	if err := m.start(leading); err != nil {

@@ -112,7 +112,7 @@ func (am *appMaster) open(ctx context.Context) error {
 	}
 	am.later(func() { am.server.Close() })
 	am.master.cfg.address = am.server.Addr()
-	if am.rest, err = startREST(am); err != nil {
+	if am.rest, err = am.startREST(); err != nil {
 		return fmt.Errorf("start the REST server: %w", err)
 	}
 	am.later(func() { am.rest.Close() })

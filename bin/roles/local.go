@@ -11,7 +11,6 @@ import (
 
 	"github.com/flott-dev/flott/appmaster/dispatcher"
 	"github.com/flott-dev/flott/appmaster/resourcemanager"
-	"github.com/flott-dev/flott/appmaster/rest"
 	"github.com/flott-dev/flott/conf"
 	"github.com/flott-dev/flott/conf/hadoopconf"
 	"github.com/flott-dev/flott/rpc/gateway"
@@ -207,13 +206,8 @@ func (c *localCluster) run(ctx context.Context) error {
 	}
 	m.cfg.address = server.Addr()
 	c.closers = append(c.closers, func() { server.Close() })
-	if conf.RestPort.IsSet(c.Conf) {
-		web, err := rest.Start(restSettings(c.Conf, m, dialer, c.Log))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "web page: http://%s/\n", web.Addr())
-		c.closers = append(c.closers, func() { web.Close() })
+	if err := c.startREST(m); err != nil {
+		return err
 	}
 	leading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -1,0 +1,5 @@
+package cli
+
+func logsCommand() *Command {
+	return &Command{Name: "logs"}
+}

@@ -130,16 +130,15 @@ func TestStartFails(t *testing.T) {
 func TestPanicBecomesAnErrorWithStack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, map[string]func(context.Context) error{"event 0 x": func(context.Context) error {
-			var m map[string]int
-			m["a"] = 1
-			return nil
+			var list []int
+			return fmt.Errorf("element %d", list[len(list)])
 		}})
 		defer b.host.Close()
 		b.host.Event(opA, attempt(0), []byte("x"))
 		b.host.Event(opA, attempt(0), []byte("never seen"))
 		var of *Error
 		if err := <-b.failed; !errors.As(err, &of) || !strings.Contains(of.Stack, "coordinatorhost_test.go") ||
-			err.Error() != "Source: a: handle an event: panic: assignment to entry in nil map" {
+			err.Error() != "Source: a: handle an event: panic: runtime error: index out of range [0] with length 0" {
 			t.Errorf("failure: %v", err)
 		}
 		synctest.Wait()

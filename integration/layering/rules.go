@@ -57,7 +57,6 @@ var thirdParty = []struct {
 	{"github.com/colinmarc/hdfs/v2", []string{"yarn/dfs", "yarn/proto/commonpb/registry_test.go"}, false,
 		"moves file bytes to and from DataNodes; one test links its messages beside ours"},
 	{"github.com/google/go-cmp", []string{anywhere}, true, "differences in test messages"},
-	{"github.com/jcmturner/gokrb5/v8", []string{"yarn"}, false, "Kerberos"},
 	{"github.com/spf13/pflag", []string{"bin"}, false, "command lines in Flink's style (-D, -t, -pn)"},
 	{"go.yaml.in/yaml/v3", []string{"conf"}, false, "config.yaml, with line numbers"},
 	{"golang.org/x/sync", []string{"rpc", "yarn", "zkha", "appmaster", "taskrunner", "bin"}, false, "errgroup"},

@@ -139,7 +139,7 @@ func (f File) HadoopConfig() (*hadoopconf.Config, error) {
 	}
 	c, err := hadoopconf.Decode(f.Hadoop)
 	if err != nil {
-		return nil, fmt.Errorf("Hadoop configuration in the launch file: %w", err)
+		return nil, fmt.Errorf("the launch file's Hadoop configuration: %w", err)
 	}
 	return c, nil
 }

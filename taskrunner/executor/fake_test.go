@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -294,18 +293,6 @@ func next[S, R gateway.Envelope](t *testing.T, s *gateway.Stream[S, R]) R {
 		t.Fatalf("receive: %v", err)
 	}
 	return m
-}
-
-// none fails when a message has come.
-func none[S, R gateway.Envelope](t *testing.T, s *gateway.Stream[S, R]) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if m, err := s.Recv(ctx); err == nil {
-		t.Fatalf("got %v, want no message", m)
-	} else if !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("receive: %v, want nothing", err)
-	}
 }
 
 // ended waits for the end of a stream and returns why.

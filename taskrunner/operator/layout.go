@@ -41,7 +41,6 @@ type field struct {
 	typ    reflect.Type // of the field, for forms that need reflection
 	elem   *layout      // element, pointed-to or map value
 	key    *layout      // formMap
-	byPtr  bool         // formBinary: a pointer encodes itself too
 }
 
 // layout is a compiled type: its fields flattened, in order.

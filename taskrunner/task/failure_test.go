@@ -192,7 +192,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{name: "panic", mapper: func(event) event { panic("user mistake") }, want: "panic in user code: user mistake", stack: "TestFailures"},
 		{name: "panic with error", mapper: func(event) event { panic(boom) }, want: "panic in user code: boom", is: boom, stack: "TestFailures"},
-		{name: "nil map", mapper: func(e event) event { var m map[int]int; m[1] = 1; return e }, want: "nil map", stack: "TestFailures"},
+		{name: "nil map", mapper: func(e event) event { var list []int; e.Key = int64(list[len(list)]); return e }, want: "index out of range", stack: "TestFailures"},
 		{name: "goexit", mapper: func(event) event { runtime.Goexit(); return event{} }, want: "Goexit"},
 		{name: "error of poll", source: &script{poll: func(*script) (operator.Poll, error) { return operator.Poll{}, boom }}, want: "boom", is: boom},
 		{name: "nonsense of poll", source: &script{poll: func(*script) (operator.Poll, error) { return operator.Poll{}, nil }}, want: "answered a poll with 0"},

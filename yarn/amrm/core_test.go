@@ -281,9 +281,6 @@ func TestPacing(t *testing.T) {
 	}
 }
 
-// call0 is the response id of the core.
-func (d *driver) call0() int32 { return d.core.responseID }
-
 func TestChangeGoesOutAtOnce(t *testing.T) {
 	d := registered(t)
 	d.now = d.now.Add(time.Second)

@@ -40,7 +40,6 @@ type fakeNN struct {
 type fakeFile struct {
 	client string
 	open   bool
-	perm   fs.FileMode
 	block  int64
 	blocks []uint64
 }

@@ -125,7 +125,7 @@ func (e *Exec) localize(r *yarnpb.LocalResourceProto) (string, error) {
 		return "", err
 	}
 	if was := info.ModTime().UnixMilli(); was != r.GetTimestamp() {
-		return "", fmt.Errorf("Resource file:%s changed on src filesystem - expected: %d, was: %d", u.GetFile(), r.GetTimestamp(), was)
+		return "", fmt.Errorf("resource file:%s changed on src filesystem - expected: %d, was: %d", u.GetFile(), r.GetTimestamp(), was)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

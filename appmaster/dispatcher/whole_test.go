@@ -2,7 +2,6 @@ package dispatcher_test
 
 import (
 	"context"
-	"encoding/json"
 	"io/fs"
 	"sync"
 	"testing"
@@ -256,55 +255,6 @@ func TestFailedJobSaysWhy(t *testing.T) {
 		want := "task \"Sink: out\" (2/2) on w1 failed: parse line 7: not a number\ninput was \"x\""
 		if exit.Status != resourcemanager.Failed || exit.Diagnostics != want {
 			t.Errorf("exit %s: %q, want %q", exit.Status, exit.Diagnostics, want)
-		}
-	})
-}
-
-func TestPlanJSON(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLeader(t)
-		d, _ := l.now()
-		v, err := d.Job(ids.JobID{1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := json.MarshalIndent(dispatcher.PlanOf(v), "", " ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		const want = `{
- "jid": "01000000000000000000000000000000",
- "name": "words",
- "type": "BATCH",
- "nodes": [
-  {
-   "id": "02000000000000000000000000000000",
-   "parallelism": 2,
-   "operator": "",
-   "operator_strategy": "",
-   "description": "Source: lines\u003cbr/\u003e+- split\u003cbr/\u003e",
-   "optimizer_properties": {}
-  },
-  {
-   "id": "03000000000000000000000000000000",
-   "parallelism": 2,
-   "operator": "",
-   "operator_strategy": "",
-   "description": "Sink: out\u003cbr/\u003e",
-   "inputs": [
-    {
-     "num": 0,
-     "id": "02000000000000000000000000000000",
-     "ship_strategy": "HASH",
-     "exchange": "pipelined_bounded"
-    }
-   ],
-   "optimizer_properties": {}
-  }
- ]
-}`
-		if string(got) != want {
-			t.Errorf("plan:\n%s", got)
 		}
 	})
 }

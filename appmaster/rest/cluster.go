@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/resourcemanager"
-	"github.com/flott-dev/flott/appmaster/scheduler"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 	"github.com/flott-dev/flott/rpc/restapi"
@@ -49,23 +48,12 @@ func (h *handler) overview(l Leader, r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	o := restapi.Overview{
+	jobs := l.Dispatcher.Overview()
+	return ok(restapi.Overview{
 		TaskManagers: slots.Workers, SlotsTotal: slots.Slots, SlotsAvailable: slots.FreeSlots,
+		JobsRunning: jobs.Running, JobsFinished: jobs.Finished, JobsCancelled: jobs.Cancelled, JobsFailed: jobs.Failed,
 		FlinkVersion: flinkVersion, FlinkCommit: h.revision,
-	}
-	for _, v := range l.Dispatcher.Jobs() {
-		switch v.State {
-		case scheduler.JobFinished:
-			o.JobsFinished++
-		case scheduler.JobCanceled:
-			o.JobsCancelled++
-		case scheduler.JobFailed:
-			o.JobsFailed++
-		default:
-			o.JobsRunning++
-		}
-	}
-	return ok(o)
+	})
 }
 
 func (h *handler) jobManagerConfig(*http.Request) (answer, error) {

@@ -20,6 +20,7 @@ type Leader struct {
 
 // Dispatcher is what REST needs of it; *dispatcher.Dispatcher says what the methods do.
 type Dispatcher interface {
+	Overview() dispatcher.Overview
 	Jobs() []*jobmaster.View
 	Job(id ids.JobID) (*jobmaster.View, error)
 	Result(id ids.JobID) (*dispatcher.Result, error)

@@ -207,12 +207,15 @@ func (f fakeWorkers) Workers(context.Context) ([]resourcemanager.View, error) {
 
 // fakeLogs serves the same files for every worker.
 type fakeLogs struct {
-	gateway.TaskExecutor
+	noStreams
 	files map[string]string
 	fail  error
 	short bool // files end before their size
 	read  *[]string
 }
+
+// noStreams lacks what REST does not call.
+type noStreams struct{ gateway.TaskExecutor }
 
 func (f fakeLogs) TaskExecutor(string) gateway.TaskExecutor { return f }
 

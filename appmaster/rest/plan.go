@@ -16,7 +16,7 @@ func planOf(v *jobmaster.View) restapi.Plan {
 	if len(v.Plan.Operators) > 0 && v.Plan.Batch() {
 		p.Type = "BATCH"
 	}
-	for i := range v.Graph.Vertices {
+	for i := len(v.Graph.Vertices) - 1; i >= 0; i-- { // sinks first, as recorded
 		vertex := &v.Graph.Vertices[i]
 		n := restapi.PlanNode{
 			ID: vertex.ID.String(), Parallelism: vertex.Parallelism, Description: describe(v.Plan, vertex),

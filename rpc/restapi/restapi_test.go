@@ -102,7 +102,7 @@ func canonical(t *testing.T, b []byte) string {
 	return string(out)
 }
 
-// TestTaskManagerDetails compares keys only: the recorded metrics are those of a JVM.
+// TestTaskManagerDetails compares keys only: the numbers are those of a JVM.
 func TestTaskManagerDetails(t *testing.T) {
 	var got TaskManagerDetails
 	body := recorded(t, "taskmanager")

@@ -1,0 +1,85 @@
+// Command latency measures how long records take from where they are made to the operator behind keyBy. It prints one line of JSON when
+// the last one has come: {"samples":…,"p50":…,"p99":…,"p99.9":…,"max":…}, all but the first in seconds.
+//
+//	latency [-records n] [-rate n] [-warmup n] [-keys n]
+//
+// The first records, -warmup, do not count. Subtasks share one histogram, so it runs in one process: in local mode, over loopback with
+// FLOTT_LOCAL_TCP=1. The time starts when the generator makes the record, which is not before it is due.
+//
+// It is a job program: command bench starts it.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/flott-dev/flott/flow"
+)
+
+type event struct {
+	Number, Key, Made int64 // Made: nanoseconds since the program's start
+	Payload           string
+}
+
+func main() { flow.Main(build) }
+
+func build(env *flow.Env, args []string) error {
+	flags := flag.NewFlagSet("latency", flag.ContinueOnError)
+	records := flags.Int64("records", 100_000, "how many records")
+	rate := flags.Float64("rate", 10_000, "records per second")
+	warmup := flags.Int64("warmup", 20_000, "how many records at the start do not count")
+	keys := flags.Int64("keys", 10_000, "how many keys")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	payload := string(make([]byte, 64))
+	start := time.Now()
+	times := &recorder{left: *records, warmup: *warmup, taken: make([]time.Duration, 0, max(0, *records-*warmup))}
+	n := *keys
+	events := flow.Generate(env, func(i int64) event {
+		return event{Number: i, Key: i % n, Made: int64(time.Since(start)), Payload: payload}
+	}, flow.GenerateOptions{Count: *records, PerSecond: *rate})
+	taken := flow.Process(flow.KeyBy(events, func(e event) int64 { return e.Key }),
+		func(*flow.States[int64]) flow.ProcessFunc[int64, event, event] {
+			return func(_ int64, e event, out flow.Emit[event]) error {
+				return times.add(e.Number, time.Since(start)-time.Duration(e.Made))
+			}
+		})
+	flow.ForEach(taken, func(event) error { return nil })
+	return nil
+}
+
+// recorder collects the times of all subtasks. A record comes each 100 µs, so a lock does not disturb them.
+type recorder struct {
+	mu     sync.Mutex
+	left   int64
+	warmup int64
+	taken  []time.Duration
+}
+
+func (r *recorder) add(number int64, d time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left--
+	if number >= r.warmup {
+		r.taken = append(r.taken, d)
+	}
+	if r.left > 0 {
+		return nil
+	}
+	slices.Sort(r.taken)
+	return json.NewEncoder(os.Stdout).Encode(map[string]float64{"samples": float64(len(r.taken)), "p50": r.at(0.5), "p99": r.at(0.99),
+		"p99.9": r.at(0.999), "max": r.at(1)})
+}
+
+// at is the time that a share of the records did not exceed, in seconds.
+func (r *recorder) at(share float64) float64 {
+	if len(r.taken) == 0 {
+		return 0
+	}
+	return r.taken[min(len(r.taken)-1, int(share*float64(len(r.taken))))].Seconds()
+}

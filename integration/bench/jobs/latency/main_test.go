@@ -1,0 +1,31 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/flott-dev/flott/flow"
+)
+
+func TestRun(t *testing.T) {
+	if err := flow.Run(t.Context(), build, "-records", "300", "-rate", "10000", "-warmup", "100"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestQuantiles(t *testing.T) {
+	r := &recorder{left: 101, warmup: 1}
+	for i := range int64(101) {
+		if err := r.add(i, time.Duration(i)*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for share, want := range map[float64]float64{0.5: 51, 0.99: 100, 1: 100} {
+		if got := r.at(share); got != want {
+			t.Errorf("%v of 1 to 100 s do not exceed %v s, want %v", share, got, want)
+		}
+	}
+	if got := (&recorder{}).at(0.5); got != 0 {
+		t.Errorf("the median of nothing is %v, want 0", got)
+	}
+}

@@ -175,7 +175,7 @@ func (f *follower) snapshot() snapshot {
 	switch {
 	case f.report.State == rmclient.StateAccepted:
 		v.state = "accepted"
-		v.waiting = "for YARN to start the ApplicationMaster"
+		v.waiting = "waiting for YARN to start the ApplicationMaster"
 		if v.elapsed > 3*time.Second {
 			v.waiting = cmp.Or(activation(f.report.Diagnostics), v.waiting)
 		}
@@ -187,7 +187,7 @@ func (f *follower) snapshot() snapshot {
 	}
 	v.state, v.running = f.details.State, f.details.State == "RUNNING"
 	if x := f.details.Flott; x != nil {
-		v.waiting = strings.TrimPrefix(x.WaitingFor, "waiting ")
+		v.waiting = x.WaitingFor
 		if x.Ending != "" {
 			v.state += ", " + x.Ending
 		} else if v.running && x.Phases.Running == 0 {
@@ -212,7 +212,7 @@ func activation(diagnostics string) string {
 	if text == "" {
 		return ""
 	}
-	return "for YARN to start the ApplicationMaster: " + text
+	return "waiting for YARN to start the ApplicationMaster: " + text
 }
 
 // stopApplication ends an application in order, and by force when that takes too long; then its files go.

@@ -14,7 +14,7 @@ type snapshot struct {
 	elapsed         time.Duration // since the command began
 	state           string
 	running         bool
-	waiting         string // for what; empty when for nothing
+	waiting         string // a phrase that says for what; empty when for nothing
 	workers, wanted int    // wanted 0: not known
 	containers      int
 	in, out         int64 // records
@@ -26,7 +26,7 @@ type snapshot struct {
 func (v snapshot) line() string {
 	parts := []string{v.state}
 	if v.waiting != "" {
-		parts = append(parts, "waiting "+v.waiting)
+		parts = append(parts, v.waiting)
 	}
 	switch {
 	case v.wanted > 0 && v.workers > 0 || v.running:
@@ -172,7 +172,7 @@ const (
 	numPhases
 )
 
-var phaseNames = [numPhases]string{"submitted", "AM up", "workers registered", "RUNNING", "ended"}
+var phaseNames = [numPhases]string{"submitted", "AM up", "workers registered", "RUNNING", "finished"}
 
 // timings are when the phases were reached.
 type timings struct {

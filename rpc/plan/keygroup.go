@@ -66,13 +66,9 @@ func Murmur(h uint32) uint32 {
 	h ^= h >> 13
 	h *= 0xc2b2ae35
 	h ^= h >> 16
-	if int32(h) >= 0 {
-		return h
-	}
-	if h == 1<<31 {
-		return 0
-	}
-	return -h
+	// The absolute value, 0 for the least number. Without a branch: which way it went would be a coin's throw.
+	sign := uint32(int32(h) >> 31)
+	return ((h ^ sign) - sign) &^ (1 << 31)
 }
 
 // KeyGroup returns the key group of a key hash for this maximum parallelism.

@@ -45,7 +45,15 @@ type Table[K comparable, V any] struct {
 	version uint64
 	len     int
 	key     K // the key being looked up: on the heap, so that hashing does not allocate
+	last    found[K, V]
 	scratch []byte
+}
+
+// found is where the entry of Table.key lies, for the next call with the same key: state is read and then written. Its number is 0 when
+// that key has none, or none that is known.
+type found[K comparable, V any] struct {
+	group        *group[K, V]
+	hash, number uint32
 }
 
 // group is the part of one key group: an open-addressed index over pages.
@@ -90,8 +98,12 @@ func New[K comparable, V any](cfg Config[K, V]) (*Table[K, V], error) {
 // Len returns the number of keys.
 func (t *Table[K, V]) Len() int { return t.len }
 
-// find returns the key's group, hash and entry number plus one, or 0. t.key has been set.
-func (t *Table[K, V]) find() (g *group[K, V], hash, number uint32, err error) {
+// find returns the key's group, hash and entry number plus one, or 0. It leaves the key in t.key.
+func (t *Table[K, V]) find(k K) (g *group[K, V], hash, number uint32, err error) {
+	if t.last.number != 0 && k == t.key {
+		return t.last.group, t.last.hash, t.last.number, nil
+	}
+	t.key, t.last.number = k, 0
 	hash = t.cfg.Key.Hash(&t.key)
 	at := plan.KeyGroup(hash, t.cfg.MaxParallelism) - t.cfg.FirstKeyGroup
 	if uint(at) >= uint(len(t.groups)) {
@@ -111,6 +123,7 @@ func (t *Table[K, V]) find() (g *group[K, V], hash, number uint32, err error) {
 		if s.hash == hash && s.number != deleted {
 			e := g.entry(s.number)
 			if e.key == t.key || t.cfg.Key.Same(&e.key, &t.key) {
+				t.remember(g, hash, s.number, e)
 				return g, hash, s.number, nil
 			}
 		}
@@ -120,14 +133,18 @@ func (t *Table[K, V]) find() (g *group[K, V], hash, number uint32, err error) {
 // spread takes the bits of a hash that the key group has not used up.
 func spread(h uint32) uint32 { return (h * 0x9e3779b1) >> 8 }
 
+// remember keeps where an entry lies. The key is the table's own from now on: that of a record may be written to after the call.
+func (t *Table[K, V]) remember(g *group[K, V], hash, number uint32, e *entry[K, V]) {
+	t.key, t.last = e.key, found[K, V]{g, hash, number}
+}
+
 func (g *group[K, V]) entry(number uint32) *entry[K, V] {
 	return &g.pages[(number-1)/pageSize].entries[(number-1)%pageSize]
 }
 
 // Get returns the value of a key, only to be read, and until the next change of the table; nil when there is none.
 func (t *Table[K, V]) Get(k K) (*V, error) {
-	t.key = k
-	g, _, number, err := t.find()
+	g, _, number, err := t.find(k)
 	if err != nil || number == 0 {
 		return nil, err
 	}
@@ -143,8 +160,7 @@ func (t *Table[K, V]) Update(k K) (*V, error) {
 
 // Upsert is Update that also says whether the key is new.
 func (t *Table[K, V]) Upsert(k K) (v *V, fresh bool, err error) {
-	t.key = k
-	g, hash, number, err := t.find()
+	g, hash, number, err := t.find(k)
 	if err != nil {
 		return nil, false, err
 	}
@@ -194,6 +210,7 @@ func (t *Table[K, V]) insert(g *group[K, V], hash uint32) (*entry[K, V], error) 
 	g.index(hash, number)
 	g.len++
 	t.len++
+	t.remember(g, hash, number, e)
 	return e, nil
 }
 
@@ -279,14 +296,14 @@ func (t *Table[K, V]) cloneValue(from, to *V) error {
 
 // Delete removes a key and reports whether it was there.
 func (t *Table[K, V]) Delete(k K) (bool, error) {
-	t.key = k
-	g, hash, number, err := t.find()
+	g, hash, number, err := t.find(k)
 	if err != nil || number == 0 {
 		return false, err
 	}
 	if err := t.own(g, int(number-1)/pageSize); err != nil {
 		return false, err
 	}
+	t.last.number = 0
 	*g.entry(number) = entry[K, V]{}
 	mask := uint32(len(g.slots) - 1)
 	i := spread(hash) & mask
@@ -319,5 +336,5 @@ func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 // Clear removes every key.
 func (t *Table[K, V]) Clear() {
 	clear(t.groups)
-	t.len = 0
+	t.len, t.last = 0, found[K, V]{}
 }

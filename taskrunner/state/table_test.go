@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/flott-dev/flott/rpc/plan"
 	"github.com/flott-dev/flott/taskrunner/operator"
@@ -158,6 +159,44 @@ func TestKeysOfRecordsAreCopied(t *testing.T) {
 	clear(buf)
 	if m := content(tb); len(m) != 1 || fmt.Sprint(m) != "map[key:0]" {
 		t.Errorf("content %v after the record's memory was used again", m)
+	}
+}
+
+// TestSameKeyAgain looks at one key in a row, which the table need not look for again: after it was deleted, after its memory was used
+// for another key, and after the table was cleared.
+func TestSameKeyAgain(t *testing.T) {
+	tb := table[string, int](t, 0, 127)
+	memory := []byte("one")
+	key := unsafe.String(&memory[0], len(memory))
+	add := func(k string, n, want int) {
+		t.Helper()
+		v, fresh, err := tb.Upsert(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *v += n; *v != want || fresh != (want == n) {
+			t.Errorf("%q is %d, fresh: %v; want %d", k, *v, fresh, want)
+		}
+	}
+	add(key, 1, 1)
+	add(key, 1, 2)
+	copy(memory, "two")
+	add(key, 5, 5)
+	copy(memory, "one")
+	add(key, 1, 3)
+	tb.Snapshot()
+	add("one", 1, 4)
+	if was, err := tb.Delete("one"); !was || err != nil {
+		t.Errorf("deleting: %v (%v)", was, err)
+	}
+	if v, err := tb.Get("one"); v != nil || err != nil {
+		t.Errorf("after it was deleted, it is %v (%v)", v, err)
+	}
+	add("one", 7, 7)
+	tb.Clear()
+	add("one", 9, 9)
+	if tb.Len() != 1 {
+		t.Errorf("%d keys, want 1", tb.Len())
 	}
 }
 

@@ -116,10 +116,20 @@ func (a *Area) deleteLeftovers(ctx context.Context, app yarnid.ApplicationID, r 
 		if err != nil {
 			return err
 		}
-		if err := fsys.Delete(ctx, p, true); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := fsys.Delete(ctx, p, true); err != nil && !errors.Is(err, fs.ErrNotExist) && !neverMade(ctx, fsys, p, err) {
 			return err
 		}
 		a.cfg.Log.Info("removed leftover", "application", app.String(), "uri", uri)
 	}
 	return nil
+}
+
+// neverMade tells whether a directory that may not be deleted is not there either. It is recorded before it is made, so a user who may not
+// write to its parent leaves a record without a directory; one whose parent he may not even look into he cannot have made.
+func neverMade(ctx context.Context, fsys dfs.FS, p string, deleting error) bool {
+	if !errors.Is(deleting, fs.ErrPermission) {
+		return false
+	}
+	_, err := fsys.Stat(ctx, p)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)
 }

@@ -188,6 +188,38 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
+// TestLeftoverThatCouldNotBeMade: HDFS answers a delete by who may write to the parent, before it looks whether anything is there.
+func TestLeftoverThatCouldNotBeMade(t *testing.T) {
+	const leftover = "/root/.flott-1"
+	for name, tc := range map[string]struct {
+		made, blind bool // it is there; its parent may not even be looked into
+		want        error
+	}{
+		"never made":         {},
+		"never made, unseen": {blind: true},
+		"there and not ours": {made: true, want: fs.ErrPermission},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.ok(w.area.Create(t.Context(), app1, rm))
+			w.ok(w.area.AddLeftover(t.Context(), app1, "mem://"+leftover))
+			if tc.made {
+				w.ok(w.mem.MkdirAll(t.Context(), leftover, 0o755))
+			}
+			w.hook = func(c dfs.Call) error {
+				if c.Path == leftover && !c.After && (c.Op == "delete" || tc.blind) {
+					return &dfs.Error{Op: c.Op, Path: c.Path, Kind: fs.ErrPermission}
+				}
+				return nil
+			}
+			w.is(w.area.SweepApplication(t.Context(), app1, w.dfs), tc.want)
+			if left := w.tree(); (left == "") != (tc.want == nil) {
+				t.Errorf("left: got %q", left)
+			}
+		})
+	}
+}
+
 func TestLeftoversFromTwoAttemptsAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.ok(w.area.Create(t.Context(), app1, rm))

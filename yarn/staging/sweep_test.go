@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
@@ -190,7 +191,7 @@ func TestLeftovers(t *testing.T) {
 
 // TestLeftoverThatCouldNotBeMade: HDFS answers a delete by who may write to the parent, before it looks whether anything is there.
 func TestLeftoverThatCouldNotBeMade(t *testing.T) {
-	const leftover = "/root/.flott-1"
+	const leftover = "/others/.flott-1"
 	for name, tc := range map[string]struct {
 		made, blind bool // it is there; its parent may not even be looked into
 		want        error

@@ -77,8 +77,13 @@ func (c *compiled[T]) Decode(src []byte, v *T) ([]byte, error) {
 }
 
 func (c *compiled[T]) Extra(v *T) int {
-	if len(c.p.extra) == 0 {
+	switch extra := c.p.extra; len(extra) {
+	case 0:
 		return 0
+	case 1:
+		if f := &extra[0]; f.form == formString { // most records with a reference have one text
+			return len(*(*string)(unsafe.Add(unsafe.Pointer(v), f.offset)))
+		}
 	}
 	return c.p.size(unsafe.Pointer(v), maxDepth)
 }

@@ -27,6 +27,10 @@ func TestStructure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	named, err := Names(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, violations := range map[string][]Violation{
 		"imports":     Imports(tree),
 		"third party": ThirdParty(tree),
@@ -35,6 +39,7 @@ func TestStructure(t *testing.T) {
 		"calls":       Calls(tree),
 		"contexts":    Contexts(tree),
 		"words":       words,
+		"names":       named,
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, v := range violations {

@@ -22,6 +22,9 @@ import (
 // MaxPerSecond is the highest rate that can be set.
 const MaxPerSecond = 1e9
 
+// shortest is the shortest wait: at high rates several records come at once.
+const shortest = time.Millisecond
+
 // Source is the factory of the source operator.
 type Source[T any] struct {
 	// Of makes the record number n.
@@ -89,7 +92,7 @@ func (r *reader[T]) Poll() (operator.Poll, error) {
 		}
 		due := r.due(now.Sub(r.begun))
 		if due <= 0 {
-			return operator.Poll{Status: operator.Wait, After: r.at(r.made - r.first).Sub(now)}, nil
+			return operator.Poll{Status: operator.Wait, After: max(r.at(r.made-r.first).Sub(now), shortest)}, nil
 		}
 		upTo = min(upTo, due)
 	}

@@ -84,7 +84,7 @@ func (e *enumerator) HandleEvent(_ context.Context, subtask int, attempt ids.Exe
 	return fmt.Errorf("read a message of subtask %d: kind %d is not for the enumerator", subtask, m.Kind)
 }
 
-// settle notes what a reader that has begun holds; what it got in an earlier life and does not hold goes back.
+// settle notes what a reader that has begun holds or has finished; what else it got in an earlier life goes back.
 func (e *enumerator) settle(subtask int, held []splitID) {
 	has := make(map[splitID]bool, len(held))
 	for _, id := range held {

@@ -48,7 +48,7 @@ type progress struct {
 type kind uint8
 
 const (
-	// register tells the enumerator that a reader has begun, on which host, and what it holds.
+	// register tells the enumerator that a reader has begun, on which host, what it holds and what it has finished.
 	register kind = iota + 1
 	// request asks for splits.
 	request
@@ -62,7 +62,7 @@ const (
 type message struct {
 	Kind   kind
 	Host   string
-	Held   []splitID
+	Held   []splitID // register: also those that it has finished
 	Splits []split
 }
 

@@ -20,15 +20,19 @@ type reader struct {
 	fetch    *fetcher
 	host     string
 
-	held    []progress // splits that are not finished, begun or not
-	current string     // rest of the chunk whose lines are being handed on
-	from    chunk      // that chunk
-	asked   bool       // a request is under way
-	ended   bool       // there are no more splits
+	held     []progress // splits that are not finished, begun or not
+	finished []splitID
+	current  string // rest of the chunk whose lines are being handed on
+	from     chunk  // that chunk
+	asked    bool   // a request is under way
+	ended    bool   // there are no more splits
 }
 
 // readerState is what a checkpoint holds of a reader.
-type readerState struct{ Held []progress }
+type readerState struct {
+	Held     []progress
+	Finished []splitID // since the job began: a reader that is restored must not be given them again
+}
 
 func newReader(next operator.Output[string]) *reader {
 	return &reader{Base: operator.Base[string]{Next: next}, messages: newWire[message](), states: newWire[readerState](), size: chunkSize}
@@ -44,7 +48,7 @@ func (r *reader) Open(ctx context.Context, c operator.Context) error {
 		r.host, _ = os.Hostname()
 	}
 	r.fetch = startFetcher(ctx, c.FS, r.size, fetchers)
-	m := message{Kind: register, Host: r.host}
+	m := message{Kind: register, Host: r.host, Held: slices.Clone(r.finished)}
 	for _, p := range r.held {
 		m.Held = append(m.Held, p.Split.ID)
 	}
@@ -150,12 +154,13 @@ func (r *reader) done() {
 	}
 	if r.held[i].Position = c.next; c.last {
 		r.held = slices.Delete(r.held, i, i+1)
+		r.finished = append(r.finished, c.split)
 	}
 }
 
 // Snapshot implements operator.Operator.
 func (r *reader) Snapshot(uint64) ([]byte, error) {
-	s := readerState{Held: slices.Clone(r.held)}
+	s := readerState{Held: slices.Clone(r.held), Finished: r.finished}
 	for i := range s.Held {
 		if len(r.current) > 0 && s.Held[i].Split.ID == r.from.split {
 			s.Held[i].Position = r.from.next - int64(len(r.current))
@@ -170,7 +175,7 @@ func (r *reader) Restore(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("restore a reader of text files: %w", err)
 	}
-	r.held = s.Held
+	r.held, r.finished = s.Held, s.Finished
 	return nil
 }
 

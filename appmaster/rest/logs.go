@@ -39,7 +39,7 @@ func (h *handler) listOwn() ([]restapi.LogFile, error) {
 		return nil, fmt.Errorf("list log directory: %w", err)
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && plainName(e.Name()) {
 			out = append(out, restapi.LogFile{Name: e.Name(), Size: info.Size(), MTime: info.ModTime().UnixMilli()})
 		}
 	}
@@ -67,9 +67,12 @@ func (h *handler) ownFile(name string) http.HandlerFunc {
 	}
 }
 
-// plainName says whether a name is that of a file directly in a directory.
+// launchScript is what YARN leaves among the logs: it has the container's whole environment in it, which is nobody's business here.
+const launchScript = "launch_container.sh"
+
+// plainName says whether a name is that of a file that may be shown, directly in a directory.
 func plainName(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\x00")
+	return name != launchScript && name != "" && name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\x00")
 }
 
 // openIn opens a regular file directly in dir.
@@ -133,7 +136,7 @@ func (h *handler) listWorker(ctx context.Context, l Leader, r *http.Request) ([]
 	if err != nil {
 		return nil, nil, transferFailed(r, err.Error())
 	}
-	return resp.GetFiles(), worker, nil
+	return slices.DeleteFunc(resp.GetFiles(), func(f *pb.LogFile) bool { return !plainName(f.GetName()) }), worker, nil
 }
 
 func transferFailed(r *http.Request, cause string) error {

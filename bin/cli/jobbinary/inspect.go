@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -45,9 +46,9 @@ func Arches() []string { return []string{"amd64", "arm64"} }
 
 // Inspect looks at a file that is to run on Linux nodes of an architecture (Go's name for it).
 func Inspect(path, arch string) (Info, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
-		return Info{}, fmt.Errorf("open job binary: %w", err)
+		return Info{}, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
@@ -75,9 +76,9 @@ func Inspect(path, arch string) (Info, error) {
 
 // InspectLocal looks at a file that is to run on this machine only, on whatever system that is.
 func InspectLocal(path string) (Info, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
-		return Info{}, fmt.Errorf("open job binary: %w", err)
+		return Info{}, err
 	}
 	defer f.Close()
 	info, err := checkGo(path, f)
@@ -88,10 +89,21 @@ func InspectLocal(path string) (Info, error) {
 	return info, err
 }
 
+func open(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open job binary: %w", err)
+	}
+	return f, nil
+}
+
 func checkELF(path string, f *os.File, arch string) error {
 	kind := kindOf(f)
 	if kind != "ELF" {
-		return refusal(fmt.Sprintf("%s is %s, not a Linux program: build the job with GOOS=linux GOARCH=%s CGO_ENABLED=0", path, kind, arch))
+		return refusal(fmt.Sprintf("%s is not a Linux program but %s: build the job with GOOS=linux GOARCH=%s CGO_ENABLED=0", path, kind, arch))
 	}
 	e, err := elf.NewFile(f)
 	if err != nil {
@@ -137,7 +149,7 @@ func kindOf(r io.ReaderAt) string {
 			return k.name
 		}
 	}
-	return "no program"
+	return "some other file"
 }
 
 func checkGo(path string, f *os.File) (Info, error) {

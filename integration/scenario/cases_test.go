@@ -1,12 +1,17 @@
 package scenario
 
 import (
+	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flott-dev/flott/integration/hadoop"
 )
 
 // The functions here each make one row of docs/endings.md happen.
@@ -122,12 +127,13 @@ func nodeManagerKilled(t *testing.T, c *client) outcome {
 	if worker.node == master.node {
 		t.Fatalf("AM and worker are both on %s", worker.node)
 	}
-	for _, n := range c.cluster.Nodes() {
-		if n.ID() == worker.node {
-			if err := c.cluster.Kill(n.Daemon); err != nil {
-				t.Fatal(err)
-			}
-		}
+	nodes := c.cluster.Nodes()
+	i := slices.IndexFunc(nodes, func(n hadoop.Node) bool { return n.ID() == worker.node })
+	if i < 0 {
+		t.Fatalf("the worker is on %s, which is none of %v", worker.node, nodes)
+	}
+	if err := c.cluster.Kill(nodes[i].Daemon); err != nil {
+		t.Fatal(err)
 	}
 	return k.ended()
 }
@@ -237,7 +243,7 @@ func badBinary(make func(*testing.T, built) string) func(*testing.T, *client) ou
 const emptyMain = "package main\n\nfunc main() {}\n"
 
 func dynamicBinary(t *testing.T, _ built) string {
-	return compile(t, nil, "-buildmode=pie", "./integration/jobs/endings")
+	return compile(t, nil, "-buildmode=pie", filepath.Join(source(t), "main.go"))
 }
 
 func foreignBinary(t *testing.T, _ built) string {
@@ -248,8 +254,19 @@ func macBinary(t *testing.T, _ built) string {
 	return compile(t, []string{"GOOS=darwin", "GOARCH=arm64"}, filepath.Join(source(t), "main.go"))
 }
 
-func armBinary(t *testing.T, _ built) string {
-	return compile(t, []string{"GOARCH=arm64"}, filepath.Join(source(t), "main.go"))
+// armBinary is a job binary whose header says arm64: to compile flott for it takes a minute.
+func armBinary(t *testing.T, b built) string {
+	data, err := os.ReadFile(b.endings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const machineOffset = 18 // e_machine in the ELF header
+	binary.LittleEndian.PutUint16(data[machineOffset:], uint16(elf.EM_AARCH64))
+	name := filepath.Join(t.TempDir(), "job")
+	if err := os.WriteFile(name, data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func source(t *testing.T) string {
@@ -264,9 +281,9 @@ func source(t *testing.T) string {
 // compile builds a program without cgo and returns the path of the binary.
 func compile(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "job")
-	if err := goBuild(env, binary, args...); err != nil {
+	name := filepath.Join(t.TempDir(), "job")
+	if err := goBuild(env, name, args...); err != nil {
 		t.Fatal(fmt.Errorf("build a binary of another kind: %w", err))
 	}
-	return binary
+	return name
 }

@@ -60,18 +60,12 @@ func processesOf(t *testing.T, app, word string) []process {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := process{pid: pid, role: word}
+		vars := map[string]string{}
 		for v := range strings.SplitSeq(string(env), "\x00") {
-			switch name, value, _ := strings.Cut(v, "="); name {
-			case "CONTAINER_ID":
-				p.container = value
-			case "NM_HOST":
-				p.node = value
-			case "NM_PORT":
-				p.node += ":" + value
-			}
+			key, value, _ := strings.Cut(v, "=")
+			vars[key] = value
 		}
-		found = append(found, p)
+		found = append(found, process{pid: pid, role: word, container: vars["CONTAINER_ID"], node: vars["NM_HOST"] + ":" + vars["NM_PORT"]})
 	}
 	return found
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,28 @@ func TestMissingNames(t *testing.T) {
 	}
 	if want := []string{"page:1", "page:5"}; !slices.Equal(lines, want) {
 		t.Errorf("got violations at %v, want %v", lines, want)
+	}
+}
+
+// The design names every package of the product, at least once, as its folder or its name.
+func TestDesignNamesPackages(t *testing.T) {
+	tree := loadModule(t)
+	page, err := os.ReadFile(filepath.Join(tree.Root, "docs", "design.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for _, w := range regexp.MustCompile(`[a-z]+(/[a-z]+)*`).FindAllString(string(page), -1) {
+		words[w] = true
+	}
+	for _, p := range tree.Packages {
+		top, name, nested := strings.Cut(p.Folder, "/")
+		if !nested || strings.Contains(name, "/") || !withinAny(top, []string{"conf", "rpc", "yarn", "zkha", "appmaster", "taskrunner", "bin"}) {
+			continue
+		}
+		if !words[p.Folder] && !words[name] && name != "gen" {
+			t.Errorf("docs/design.md does not name %s: say in §3 what it is for", p.Folder)
+		}
 	}
 }
 

@@ -123,7 +123,10 @@ func resultOf(res *dispatcher.Result) *restapi.JobExecutionResult {
 		NetRuntime: max(0, res.NetRuntime().Milliseconds()),
 	}
 	if res.State == scheduler.JobFailed {
-		out.FailureCause = &restapi.FailureCause{Class: className(res.CauseKind), StackTrace: res.Diagnostics()}
+		out.FailureCause = &restapi.FailureCause{
+			Class: className(res.CauseKind), StackTrace: res.Diagnostics(),
+			Serialized: serializedThrowable(className(res.CauseKind), res.Cause, res.Diagnostics()),
+		}
 	}
 	return out
 }

@@ -194,8 +194,10 @@ type JobExecutionResult struct {
 	FailureCause      *FailureCause     `json:"failure-cause,omitempty"` // FAILED only
 }
 
-// FailureCause is an error. Flink's third field, a Java-serialised exception, is left out: its client deserialises it when it is there.
+// FailureCause is an error.
 type FailureCause struct {
 	Class      string `json:"class"`
 	StackTrace string `json:"stack-trace"`
+	// Serialized is an org.apache.flink.util.SerializedThrowable as Java serialises it: Flink's own client reads nothing else.
+	Serialized []byte `json:"serialized-throwable"`
 }

@@ -47,11 +47,11 @@ test: ## all tests, also on real Hadoop; ends with "N passed, 0 failed, 0 skippe
 race: ## the tests without Hadoop three times, shuffled, race detector and invariants on
 	@$(GOTEST) race
 
-bench: ## measure; prints a table with command, runs and median
-	$(GO) run ./integration/bench
+bench: ## measure; prints a table with command, runs and median; BENCH="-run regexp -runs n -micro"
+	@$(GO) run ./integration/bench $(BENCH)
 
-bench-compare: ## measure and compare with BASE=<file of an earlier run>
-	$(GO) run ./integration/bench -compare "$(BASE)"
+bench-compare: ## what moved between two runs of make bench: OLD=<file> NEW=<file>
+	@$(GO) run ./integration/bench -compare "$(OLD)" "$(NEW)"
 
 demo: ## WordCount over Go's own sources on real YARN, from nothing
 	@$(GO) run ./integration/demo

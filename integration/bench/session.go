@@ -37,6 +37,7 @@ type session struct {
 
 	cluster *hadoop.Cluster
 	own     bool // the cluster is ours to stop
+	onYARN  *yarn
 }
 
 func newSession(ctx context.Context, o options) (*session, error) {

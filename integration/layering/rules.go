@@ -28,7 +28,8 @@ var allowedImports = map[string][]string{
 	"examples":    {"flow"},
 	"integration": {"conf", "rpc", "yarn", "zkha", "taskrunner", "appmaster", "flow", "bin", "examples"},
 	// Programs that a test submits are jobs like anybody's.
-	"integration/jobs": {"flow"},
+	"integration/jobs":       {"flow"},
+	"integration/bench/jobs": {"flow"},
 }
 
 // fileImports are imports that one file or folder may have beyond allowedImports.

@@ -109,16 +109,16 @@ func PrintComparison(w io.Writer, old, now *Report) error {
 	fmt.Fprintln(w, Rule)
 	counts := make(map[Verdict]int)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nwhat\tmetric\told median (min/max)\tnew median (min/max)\tchange\tp\t")
+	fmt.Fprintln(t, "\nwhat\tmetric\told median (min/max)\tnew median (min/max)\tchange\tp")
 	for _, c := range Compare(old, now) {
 		counts[c.Verdict]++
 		if c.Verdict == Improved || c.Verdict == Worsened {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%+.1f %% %s\t%.3f\t\n", c.Row, c.Metric, summary(c.Unit, c.Old), summary(c.Unit, c.New),
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%+.1f %% %s\t%.3f\n", c.Row, c.Metric, summary(c.Unit, c.Old), summary(c.Unit, c.New),
 				(c.Ratio-1)*100, c.Verdict, c.P)
 		}
 	}
 	if counts[Improved]+counts[Worsened] == 0 {
-		fmt.Fprintln(t, "nothing moved\t\t\t\t\t\t")
+		fmt.Fprintln(t, "nothing moved")
 	}
 	if err := t.Flush(); err != nil {
 		return err

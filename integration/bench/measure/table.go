@@ -13,16 +13,16 @@ import (
 func Table(w io.Writer, r *Report) error {
 	fmt.Fprintln(w, title(r))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nwhat\tmetric\truns\tmedian (min/max)\tload\tcommand\t")
+	fmt.Fprintln(t, "\nwhat\tmetric\truns\tmedian (min/max)\tload\tcommand")
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		name, load, command := row.Name, loads(row.Load), row.Command
 		for _, m := range row.Metrics {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t\n", name, m.Name, len(m.Samples), summary(m.Unit, m.Samples), load, command)
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", name, m.Name, len(m.Samples), summary(m.Unit, m.Samples), load, command)
 			name, load, command = "", "", ""
 		}
 		if row.Failed != "" {
-			fmt.Fprintf(t, "%s\tFAILED: %s\t\t\t%s\t%s\t\n", name, row.Failed, load, command)
+			fmt.Fprintf(t, "%s\tFAILED: %s\t\t\t%s\t%s\n", name, row.Failed, load, command)
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -25,9 +25,13 @@ type event struct {
 	Payload           string
 }
 
-func main() { flow.Main(build) }
+func main() {
+	r := &recorder{start: time.Now()}
+	flow.Main(func(env *flow.Env, args []string) error { return build(env, args, r) })
+}
 
-func build(env *flow.Env, args []string) error {
+// build declares the job. It is called for every worker of the process; all of them share the recorder.
+func build(env *flow.Env, args []string, times *recorder) error {
 	flags := flag.NewFlagSet("latency", flag.ContinueOnError)
 	records := flags.Int64("records", 100_000, "how many records")
 	rate := flags.Float64("rate", 10_000, "records per second")
@@ -37,16 +41,15 @@ func build(env *flow.Env, args []string) error {
 		return err
 	}
 	payload := string(make([]byte, 64))
-	start := time.Now()
-	times := &recorder{left: *records, warmup: *warmup, taken: make([]time.Duration, 0, max(0, *records-*warmup))}
+	times.expect(*records, *warmup)
 	n := *keys
 	events := flow.Generate(env, func(i int64) event {
-		return event{Number: i, Key: i % n, Made: int64(time.Since(start)), Payload: payload}
+		return event{Number: i, Key: i % n, Made: int64(time.Since(times.start)), Payload: payload}
 	}, flow.GenerateOptions{Count: *records, PerSecond: *rate})
 	taken := flow.Process(flow.KeyBy(events, func(e event) int64 { return e.Key }),
 		func(*flow.States[int64]) flow.ProcessFunc[int64, event, event] {
 			return func(_ int64, e event, out flow.Emit[event]) error {
-				return times.add(e.Number, time.Since(start)-time.Duration(e.Made))
+				return times.add(e.Number, time.Since(times.start)-time.Duration(e.Made))
 			}
 		})
 	flow.ForEach(taken, func(event) error { return nil })
@@ -55,10 +58,21 @@ func build(env *flow.Env, args []string) error {
 
 // recorder collects the times of all subtasks. A record comes each 100 µs, so a lock does not disturb them.
 type recorder struct {
+	start time.Time
+
 	mu     sync.Mutex
 	left   int64
 	warmup int64
-	taken  []time.Duration
+	taken  []time.Duration // nil before expect
+}
+
+// expect says how many records there will be. Only the first call counts.
+func (r *recorder) expect(records, warmup int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken == nil {
+		r.left, r.warmup, r.taken = records, warmup, make([]time.Duration, 0, max(0, records-warmup))
+	}
 }
 
 func (r *recorder) add(number int64, d time.Duration) error {

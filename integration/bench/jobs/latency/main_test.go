@@ -8,13 +8,20 @@ import (
 )
 
 func TestRun(t *testing.T) {
-	if err := flow.Run(t.Context(), build, "-records", "300", "-rate", "10000", "-warmup", "100"); err != nil {
+	r := &recorder{start: time.Now()}
+	job := func(env *flow.Env, args []string) error { return build(env, args, r) }
+	if err := flow.Run(t.Context(), job, "-records", "300", "-rate", "10000", "-warmup", "100"); err != nil {
 		t.Error(err)
+	}
+	if r.left != 0 || len(r.taken) != 200 {
+		t.Errorf("%d records left and %d times taken, want none and 200", r.left, len(r.taken))
 	}
 }
 
 func TestQuantiles(t *testing.T) {
-	r := &recorder{left: 101, warmup: 1}
+	r := &recorder{}
+	r.expect(101, 1)
+	r.expect(7, 0) // of another worker
 	for i := range int64(101) {
 		if err := r.add(i, time.Duration(i)*time.Second); err != nil {
 			t.Fatal(err)

@@ -230,12 +230,25 @@ func (c *core) nextAllocate() time.Time {
 // interval is the pause between heartbeats that carry no change, counted from the last one.
 func (c *core) interval() time.Duration {
 	if !c.asking() {
+		if c.releasing() {
+			return min(fastInterval, c.request)
+		}
 		return c.heartbeat
 	}
 	if c.lastSend.Sub(c.askingSince) < fastDuration {
 		return min(fastInterval, c.request)
 	}
 	return c.request
+}
+
+// releasing reports whether the end of a released container is due: who stops workers waits for it.
+func (c *core) releasing() bool {
+	for _, at := range c.unconfirmed {
+		if c.lastSend.Sub(at) < fastDuration {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *core) emit(e Event) { c.out = append(c.out, notify{e}) }

@@ -281,6 +281,38 @@ func TestPacing(t *testing.T) {
 	}
 }
 
+// TestReleasePacing: who stops workers waits for the end of their containers, which comes with a later allocate.
+func TestReleasePacing(t *testing.T) {
+	d := registered(t)
+	d.do(cmdAsk{ask(small, 1)})
+	d.round(allocateResponse{allocated: containers(small, 2)})
+	d.do(cmdRelease{[]yarnid.ContainerID{containerID(2)}})
+	d.round(allocateResponse{})
+	if got := d.next(); got != 200*time.Millisecond {
+		t.Errorf("heartbeat while a container ends: after %v, want 200 ms", got)
+	}
+	released := d.now
+	for d.now.Sub(released) < 5*time.Second {
+		d.answer(allocateResponse{responseID: d.core.responseID + 1})
+		d.next()
+	}
+	d.answer(allocateResponse{responseID: d.core.responseID + 1})
+	if got := d.next(); got != 5*time.Second {
+		t.Errorf("heartbeat when the end does not come: after %v, want 5 s", got)
+	}
+}
+
+func TestReleaseConfirmed(t *testing.T) {
+	d := registered(t)
+	d.do(cmdAsk{ask(small, 1)})
+	d.round(allocateResponse{allocated: containers(small, 2)})
+	d.do(cmdRelease{[]yarnid.ContainerID{containerID(2)}})
+	d.round(allocateResponse{completed: []Status{{ID: containerID(2)}}})
+	if got := d.next(); got != 5*time.Second {
+		t.Errorf("heartbeat after the last end: after %v, want 5 s", got)
+	}
+}
+
 func TestChangeGoesOutAtOnce(t *testing.T) {
 	d := registered(t)
 	d.now = d.now.Add(time.Second)

@@ -186,14 +186,8 @@ func (d *deployment) submission(binary, file staging.Resource) (*rmclient.Submis
 	s := &rmclient.Submission{
 		ID: d.app, Name: d.name(), Type: conf.YarnApplicationType.Get(c), Queue: conf.YarnApplicationQueue.Get(c), Tags: conf.YarnTags.Get(c),
 		Priority: int32(max(0, conf.YarnApplicationPriority.Get(c))), NodeLabel: conf.YarnApplicationNodeLabel.Get(c),
+		// Without ZooKeeper nothing fences two AMs from each other, so there is one attempt, and its workers end with it.
 		Resource: d.sizes.master, Launch: context, MaxAttempts: 1,
-	}
-	if conf.HighAvailabilityType.Get(c) != conf.HighAvailabilityNone {
-		s.MaxAttempts = int32(conf.YarnApplicationAttempts.Get(c)) // 0: as many as YARN allows
-		s.KeepContainers = true
-		if ms := conf.YarnAttemptFailuresValidityInterval.Get(c); ms > 0 {
-			s.AttemptFailuresValidity = time.Duration(ms) * time.Millisecond
-		}
 	}
 	return s, nil
 }

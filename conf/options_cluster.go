@@ -60,7 +60,7 @@ var (
 		Doc: "Pause after a registration that was refused.",
 	}
 	ClusterServicesShutdownTimeout = Option[time.Duration]{
-		Key: "cluster.services.shutdown-timeout", typ: durationType, Default: 30 * time.Second,
+		Key: "cluster.services.shutdown-timeout", Planned: true, typ: durationType, Default: 30 * time.Second,
 		Doc: "Longest time that the ApplicationMaster takes to stop its services in order.",
 	}
 	AskTimeout = Option[time.Duration]{
@@ -72,7 +72,7 @@ var (
 		Doc: "Largest control message between two processes. Flink's default is 10 MiB, and it sends large payloads through its BLOB server; here they go through HDFS.",
 	}
 	IOTmpDirs = Option[[]string]{
-		Key: "io.tmp.dirs", Deprecated: []string{"taskmanager.tmp.dirs"}, typ: pathListType, NoDefault: true,
+		Key: "io.tmp.dirs", Planned: true, Deprecated: []string{"taskmanager.tmp.dirs"}, typ: pathListType, NoDefault: true,
 		Doc: "Directories for temporary files. On YARN the container's own directories take their place; unset, a local run uses the system's.",
 	}
 	EnvLogLevel = Option[LogLevel]{

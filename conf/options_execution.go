@@ -69,7 +69,7 @@ var (
 			"each hand-over and so finds such changes. Flink's default is false, which costs a copy for each record.",
 	}
 	PipelineGlobalJobParameters = Option[map[string]string]{
-		Key: "pipeline.global-job-parameters", typ: mapType, NoDefault: true,
+		Key: "pipeline.global-job-parameters", Planned: true, typ: mapType, NoDefault: true,
 		Doc: "Parameters that REST and the web page show with the job (user configuration).",
 	}
 	ClientTimeout = Option[time.Duration]{
@@ -77,7 +77,7 @@ var (
 		Doc: "Longest time that the command line waits for one answer of the application.",
 	}
 	ClientRetryPeriod = Option[time.Duration]{
-		Key: "client.retry-period", typ: durationType, Default: 2 * time.Second, check: atLeast(time.Millisecond),
+		Key: "client.retry-period", Planned: true, typ: durationType, Default: 2 * time.Second, check: atLeast(time.Millisecond),
 		Doc: "Time between two tries of the command line when the application does not answer.",
 	}
 )

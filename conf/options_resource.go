@@ -35,7 +35,7 @@ var (
 			"which asks for workers that are then not needed.",
 	}
 	MinSlots = Option[int]{
-		Key: "slotmanager.number-of-slots.min", typ: intType, Default: 0, check: atLeast(0),
+		Key: "slotmanager.number-of-slots.min", Planned: true, typ: intType, Default: 0, check: atLeast(0),
 		Doc: "Slots that are kept even when nothing needs them.",
 	}
 	MaxSlots = Option[int]{
@@ -47,11 +47,11 @@ var (
 		Doc: "Workers that are kept in reserve.",
 	}
 	RequirementCheckDelay = Option[time.Duration]{
-		Key: "slotmanager.requirement-check.delay", typ: durationType, Default: 50 * time.Millisecond,
+		Key: "slotmanager.requirement-check.delay", Planned: true, typ: durationType, Default: 50 * time.Millisecond,
 		Doc: "Time over which changed requirements are gathered before slots are looked for.",
 	}
 	DeclareNeededResourceDelay = Option[time.Duration]{
-		Key: "slotmanager.declare-needed-resource.delay", typ: durationType, Default: 50 * time.Millisecond,
+		Key: "slotmanager.declare-needed-resource.delay", Planned: true, typ: durationType, Default: 50 * time.Millisecond,
 		Doc: "Time over which changed numbers of workers are gathered before YARN is asked.",
 	}
 	SlotRequestTimeout = Option[time.Duration]{
@@ -63,7 +63,7 @@ var (
 		Doc: "Time after which a job gives back a slot that it does not use.",
 	}
 	SlotRequestMaxInterval = Option[time.Duration]{
-		Key: "slot.request.max-interval", typ: durationType, Default: 20 * time.Millisecond,
+		Key: "slot.request.max-interval", Planned: true, typ: durationType, Default: 20 * time.Millisecond,
 		Doc: "Time over which a job gathers its needs before it declares them.",
 	}
 )

@@ -20,12 +20,12 @@ var (
 			"and everybody finds the port through YARN.",
 	}
 	RestAddress = Option[string]{
-		Key: "rest.address", typ: stringType, NoDefault: true,
+		Key: "rest.address", Planned: true, typ: stringType, NoDefault: true,
 		Doc: "Host of REST for clients. On YARN the node that the ApplicationMaster runs on takes its place.",
 	}
 	RestBindAddress = Option[string]{
 		Key: "rest.bind-address", typ: stringType, NoDefault: true,
-		Doc: "Address that a local run listens on; unset, 127.0.0.1. On YARN the server listens on all addresses of its node, for the web proxy must reach it.",
+		Doc: "Address that a local run listens on; unset, 127.0.0.1. On YARN the server listens on the address of its node's name, which the web proxy must reach.",
 	}
 	RestConnectionTimeout = Option[time.Duration]{
 		Key: "rest.connection-timeout", typ: durationType, Default: 15 * time.Second, check: atLeast(time.Millisecond),
@@ -36,19 +36,19 @@ var (
 		Doc: "Time after which an idle connection is closed.",
 	}
 	RestRetryMaxAttempts = Option[int]{
-		Key: "rest.retry.max-attempts", typ: intType, Default: 20, check: atLeast(0),
+		Key: "rest.retry.max-attempts", Planned: true, typ: intType, Default: 20, check: atLeast(0),
 		Doc: "How often a client repeats a request that can be repeated.",
 	}
 	RestRetryDelay = Option[time.Duration]{
-		Key: "rest.retry.delay", typ: durationType, Default: 3 * time.Second,
+		Key: "rest.retry.delay", Planned: true, typ: durationType, Default: 3 * time.Second,
 		Doc: "Time between two tries of a client.",
 	}
 	RestServerMaxContentLength = Option[int]{
-		Key: "rest.server.max-content-length", typ: intType, Default: 104857600, check: atLeast(1),
+		Key: "rest.server.max-content-length", Planned: true, typ: intType, Default: 104857600, check: atLeast(1),
 		Doc: "Largest request body in bytes.",
 	}
 	RestClientMaxContentLength = Option[int]{
-		Key: "rest.client.max-content-length", typ: intType, Default: 104857600, check: atLeast(1),
+		Key: "rest.client.max-content-length", Planned: true, typ: intType, Default: 104857600, check: atLeast(1),
 		Doc: "Largest answer in bytes that a client reads.",
 	}
 	WebTimeout = Option[time.Duration]{

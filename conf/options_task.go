@@ -31,7 +31,7 @@ var (
 		Doc: "Port over which a worker sends records to others; 0 takes any free one.",
 	}
 	TaskManagerHost = Option[string]{
-		Key: "taskmanager.host", typ: stringType, NoDefault: true,
+		Key: "taskmanager.host", Planned: true, typ: stringType, NoDefault: true,
 		Doc: "Host by which others reach the worker. On YARN the node's name takes its place.",
 	}
 	TaskManagerBindHost = Option[string]{
@@ -43,7 +43,7 @@ var (
 		Doc: "Cores that a worker counts as having when slots are sized; unset, yarn.containers.vcores, else the number of slots.",
 	}
 	SegmentSize = Option[MemorySize]{
-		Key: "taskmanager.memory.segment-size", typ: memoryType, Default: 32 * KiB, check: between(4*KiB, 1*MiB),
+		Key: "taskmanager.memory.segment-size", Planned: true, typ: memoryType, Default: 32 * KiB, check: between(4*KiB, 1*MiB),
 		Doc: "Size of one buffer in which records travel.",
 	}
 	TaskCancellationInterval = Option[time.Duration]{

@@ -52,11 +52,11 @@ var (
 		Doc: "Who may change (kill) the application, written as yarn.view.acls.",
 	}
 	YarnApplicationAttempts = Option[int]{
-		Key: "yarn.application-attempts", typ: intType, NoDefault: true, check: atLeast(1),
+		Key: "yarn.application-attempts", Planned: true, typ: intType, NoDefault: true, check: atLeast(1),
 		Doc: "How often YARN may start the ApplicationMaster. Unset: once without high availability, else as often as YARN's own limit allows.",
 	}
 	YarnAttemptFailuresValidityInterval = Option[int64]{
-		Key: "yarn.application-attempt-failures-validity-interval", typ: int64Type, Default: 10000, check: atLeast[int64](-1),
+		Key: "yarn.application-attempt-failures-validity-interval", Planned: true, typ: int64Type, Default: 10000, check: atLeast[int64](-1),
 		Doc: "Milliseconds after which a failed attempt no longer counts towards yarn.application-attempts; -1 counts all. Used with high availability only.",
 	}
 	YarnApplicationMasterPort = Option[PortRange]{
@@ -88,7 +88,7 @@ var (
 		Doc: "Directory under which the application keeps its files (`.flott/<application id>`); unset, the user's home directory in the default file system.",
 	}
 	YarnFileReplication = Option[int]{
-		Key: "yarn.file-replication", typ: intType, Default: -1, check: oneOrUnset,
+		Key: "yarn.file-replication", Planned: true, typ: intType, Default: -1, check: oneOrUnset,
 		Doc: "Replication of uploaded files; -1 leaves it to HDFS.",
 	}
 	YarnShipFiles = Option[[]string]{

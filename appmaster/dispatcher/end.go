@@ -303,17 +303,22 @@ func (c *core) leaveIfIdle() {
 
 // loadResult reads a stored end, repeating itself until ctx ends: without an answer nothing can be decided.
 func (d *Dispatcher) loadResult(ctx context.Context, job jobID) (*Result, error) {
-	var result *Result
-	err := retry(ctx, forever, func(ctx context.Context) error {
-		data, found, err := d.cfg.Results.Load(ctx, job)
-		if err != nil {
+	var data []byte
+	var found bool
+	err := retry(ctx, forever, func(ctx context.Context) (err error) {
+		if data, found, err = d.cfg.Results.Load(ctx, job); err != nil {
 			d.log.Warn("stored result not read", "job_id", job, "err", err)
-			return err
-		}
-		if found {
-			result, err = decodeResult(data)
 		}
 		return err
 	})
-	return result, err
+	if err != nil || !found {
+		return nil, err
+	}
+	result, err := decodeResult(data)
+	if err != nil { // reading it again will not help: the application ends, and says why
+		now := time.Now()
+		return &Result{Job: job, State: scheduler.JobFailed, StateName: scheduler.JobFailed.String(), Start: now, End: now,
+			Cause: "the stored result of the job cannot be read: " + err.Error()}, nil
+	}
+	return result, nil
 }

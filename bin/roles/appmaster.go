@@ -19,6 +19,7 @@ import (
 	"github.com/flott-dev/flott/rpc/program"
 	"github.com/flott-dev/flott/rpc/transport"
 	"github.com/flott-dev/flott/yarn/amrm"
+	"github.com/flott-dev/flott/yarn/dfs"
 	"github.com/flott-dev/flott/yarn/staging"
 	"github.com/flott-dev/flott/yarn/yarnid"
 	"github.com/flott-dev/flott/zkha/ha"
@@ -157,7 +158,7 @@ func (am *appMaster) prepare(ctx context.Context) error {
 	}
 	cfg := &am.master.cfg
 	cfg.application = source.application()
-	cfg.staging = appStaging{am.area, app}
+	cfg.staging = appStaging{am.area, app, am.cluster.Files}
 	cfg.results = func(epoch ids.Epoch) ha.ResultStore {
 		return ha.NewStandaloneResultStore(filesOn{fsys}, dir, am.election.Guard(epoch))
 	}
@@ -174,7 +175,13 @@ func (am *appMaster) checkMemory() error {
 	if err != nil {
 		return err
 	}
-	return conf.CheckVmem(worker.Process().MiB(), worker.VmemNeeded(), checks.VmemRatio, conf.TaskManagerProcessSize.Key)
+	own, err := conf.JobManagerMemory(am.conf)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		conf.CheckVmem(own.Process().MiB(), own.VmemNeeded(), checks.VmemRatio, conf.JobManagerProcessSize.Key),
+		conf.CheckVmem(worker.Process().MiB(), worker.VmemNeeded(), checks.VmemRatio, conf.TaskManagerProcessSize.Key))
 }
 
 // await waits for the end: of the application, of YARN's patience, or of this process. SIGTERM leaves the application to a later attempt.
@@ -215,13 +222,17 @@ func (am *appMaster) close() {
 
 // appStaging is the application's staging directory as the Dispatcher needs it.
 type appStaging struct {
-	area *staging.Area
-	app  yarnid.ApplicationID
+	area  *staging.Area
+	app   yarnid.ApplicationID
+	files dfs.Resolver
 }
 
 var _ dispatcher.Staging = appStaging{}
 
-func (s appStaging) Remove(ctx context.Context) error { return s.area.Clean(ctx, s.app) }
+// Remove also sweeps what is left of the sinks' directories: an end that gave up on discarding them must not lose track of them.
+func (s appStaging) Remove(ctx context.Context) error {
+	return s.area.SweepApplication(ctx, s.app, s.files)
+}
 
 func (s appStaging) AddLeftover(ctx context.Context, uri string) error {
 	return s.area.AddLeftover(ctx, s.app, uri)

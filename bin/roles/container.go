@@ -91,11 +91,3 @@ func (c *container) close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// bindHost is where control endpoints listen: taskmanager.bind-host, else the node's own name.
-func (c *container) bindHost() string {
-	if h, ok := conf.TaskManagerBindHost.Lookup(c.conf); ok {
-		return h
-	}
-	return c.host
-}

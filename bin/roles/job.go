@@ -37,7 +37,7 @@ func (s jobSource) build(context.Context) (dispatcher.Job, error) {
 	}
 	if want, got := s.plan.Digest(), graph.Plan.Digest(); !bytes.Equal(want[:], got[:]) {
 		return dispatcher.Job{}, fmt.Errorf("the job's build function yields another plan here than at its submission: %s "+
-			"(take what comes from clock, files or environment through env.Param)", plan.Diff(s.plan, graph.Plan))
+			"(take what comes from clock, files or environment through flow.Param)", plan.Diff(s.plan, graph.Plan))
 	}
 	coordinators, err := s.coordinators(graph)
 	if err != nil {

@@ -62,14 +62,11 @@ func run(prog program.Program) int {
 	ctx, stop := interruptible()
 	defer stop()
 	err := role(ctx, env, prog)
-	if err != nil && !errors.Is(err, errReported) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return exitCode(ctx, err)
 }
-
-// errReported is wrapped by errors that people have been told already.
-var errReported = errors.New("reported")
 
 // codeError ends the process with a code of its own.
 type codeError struct {

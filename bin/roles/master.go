@@ -29,7 +29,6 @@ type masterConfig struct {
 	application    *dispatcher.Application
 	results        func(epoch ids.Epoch) ha.ResultStore
 	staging        dispatcher.Staging
-	keepRunning    bool
 	resource       ids.ResourceID
 	log            *slog.Logger
 }
@@ -149,7 +148,7 @@ func (m *master) beginTerm(ctx context.Context, epoch ids.Epoch) error {
 	jm.Address = m.cfg.address
 	d, err := dispatcher.New(dispatcher.Config{
 		Epoch: epoch, Application: m.cfg.application, ResourceManager: rm, Dialer: m.cfg.dialer,
-		Results: m.cfg.results(epoch), Staging: m.cfg.staging, KeepRunning: m.cfg.keepRunning,
+		Results: m.cfg.results(epoch), Staging: m.cfg.staging,
 		Exit: func(e dispatcher.Exit) {
 			select {
 			case m.exit <- e:

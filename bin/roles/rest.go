@@ -14,6 +14,7 @@ func restSettings(c *conf.Config) rest.Config {
 		Configuration: c.Entries(), ObjectReuse: conf.PipelineObjectReuse.Get(c),
 		RefreshInterval: conf.WebRefreshInterval.Get(c), AllowCancel: conf.WebCancelEnable.Get(c),
 		MaxExceptions: conf.WebExceptionHistorySize.Get(c),
+		HeaderTimeout: conf.RestConnectionTimeout.Get(c),
 		IdleTimeout:   conf.RestIdlenessTimeout.Get(c), RequestTimeout: conf.WebTimeout.Get(c),
 	}
 }

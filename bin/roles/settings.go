@@ -19,12 +19,9 @@ import (
 // The functions here turn options into the settings of components; what depends on the process is filled in by the caller.
 
 func heartbeatSettings(c *conf.Config) heartbeat.Config {
-	threshold := conf.HeartbeatRPCFailureThreshold.Get(c)
-	if threshold == 0 {
-		threshold = -1
-	}
 	return heartbeat.Config{
-		Interval: conf.HeartbeatInterval.Get(c), Timeout: conf.HeartbeatTimeout.Get(c), Threshold: threshold,
+		Interval: conf.HeartbeatInterval.Get(c), Timeout: conf.HeartbeatTimeout.Get(c),
+		Threshold: conf.HeartbeatRPCFailureThreshold.Get(c),
 	}
 }
 

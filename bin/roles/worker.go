@@ -74,7 +74,7 @@ func serveWorker(ctx context.Context, env environment, prog program.Program, ct 
 		return fail("make the TaskExecutor", err)
 	}
 	server, err := transport.Listen(transport.ServerConfig{
-		Host: ct.bindHost(), Ports: slices.Collect(conf.TaskManagerRPCPort.Get(ct.conf).All()), Advertised: ct.host,
+		Host: ct.host, Ports: slices.Collect(conf.TaskManagerRPCPort.Get(ct.conf).All()), Advertised: ct.host,
 		Stream: streamSettings(ct.conf), Log: ct.log, Grace: closeGrace / 2,
 	}, gateway.Endpoints{TaskExecutor: n.executor})
 	if err != nil {

@@ -60,7 +60,7 @@ var thirdParty = []struct {
 	{"github.com/google/go-cmp", []string{anywhere}, true, "differences in test messages"},
 	{"github.com/spf13/pflag", []string{"bin"}, false, "command lines in Flink's style (-D, -t, -pn)"},
 	{"go.yaml.in/yaml/v3", []string{"conf"}, false, "config.yaml, with line numbers"},
-	{"golang.org/x/sync", []string{"rpc", "yarn", "zkha", "appmaster", "taskrunner", "bin"}, false, "errgroup"},
+	{"golang.org/x/sync", []string{"rpc", "yarn", "zkha", "appmaster", "taskrunner", "bin", "integration"}, false, "errgroup"},
 	{"golang.org/x/sys", []string{"taskrunner", "bin", "yarn/dfs"}, false, "mapped memory, process limits, rename without overwrite"},
 	{"golang.org/x/term", []string{"bin"}, false, "whether progress goes to a terminal, and how wide it is"},
 	{"google.golang.org/grpc", []string{"rpc"}, false, "control RPC between our processes"},

@@ -16,7 +16,7 @@ type Program interface {
 // Context is what a build may depend on.
 type Context struct {
 	Args []string // the job's own arguments, without the program's name
-	// Params are the recorded values of env.Param; nil in the submitter, which evaluates them.
+	// Params are the recorded values of flow.Param; nil in the submitter, which evaluates them.
 	Params []plan.Param
 	// Parallelism is parallelism.default, MaxParallelism pipeline.max-parallelism (0: not set). They are for the builder to read;
 	// effective values are set by plan.Resolve.

@@ -11,6 +11,7 @@ import (
 	"github.com/flott-dev/flott/yarn/dfs"
 	"github.com/flott-dev/flott/yarn/ipc"
 	"github.com/flott-dev/flott/yarn/rmclient"
+	"github.com/flott-dev/flott/yarn/sasl"
 	"github.com/flott-dev/flott/yarn/staging"
 	"github.com/flott-dev/flott/yarn/ugi"
 )
@@ -33,7 +34,11 @@ func Open(hadoop *hadoopconf.Config, user *ugi.User, log *slog.Logger) (*Cluster
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	rpc := ipc.New(ipc.Config{ConnectTimeout: connectTimeout, Log: log})
+	protection, err := sasl.ParseProtection(hadoop.Get("hadoop.rpc.protection", "authentication"))
+	if err != nil {
+		return nil, fmt.Errorf("read hadoop.rpc.protection: %w", err)
+	}
+	rpc := ipc.New(ipc.Config{ConnectTimeout: connectTimeout, Protection: protection, Log: log})
 	files, err := dfs.NewResolver(dfs.ResolverConfig{Hadoop: hadoop, User: user.Name, RPC: rpc, Log: log})
 	if err != nil {
 		return nil, errors.Join(err, rpc.Close())

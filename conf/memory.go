@@ -338,3 +338,11 @@ func vmemAdvice(containerMiB, neededMiB int, ratio float64, sizeKey string) stri
 	more := math.Ceil((float64(neededMiB) - ratio*float64(containerMiB)) / (ratio - 1))
 	return fmt.Sprintf("set %s to %dm", sizeKey, containerMiB+int(more))
 }
+
+// WorkerVCores is how many virtual cores a worker's container asks for: yarn.containers.vcores, else one for each slot.
+func WorkerVCores(c *Config) int {
+	if v := YarnContainersVcores.Get(c); v > 0 {
+		return v
+	}
+	return NumberOfTaskSlots.Get(c)
+}

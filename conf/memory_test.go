@@ -271,3 +271,22 @@ func TestVmemAdvice(t *testing.T) {
 		t.Errorf("ratio 1: %v", err)
 	}
 }
+
+func TestWorkerVCoresFollowTheSlots(t *testing.T) {
+	for _, tc := range []struct {
+		settings []Setting
+		want     int
+	}{
+		{nil, 1},
+		{[]Setting{NumberOfTaskSlots.Setting(3)}, 3},
+		{[]Setting{NumberOfTaskSlots.Setting(3), YarnContainersVcores.Setting(2)}, 2},
+	} {
+		c, _, err := (&Config{}).With("test", tc.settings...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := WorkerVCores(c); got != tc.want {
+			t.Errorf("%v: got %d, want %d", tc.settings, got, tc.want)
+		}
+	}
+}

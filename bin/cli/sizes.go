@@ -27,18 +27,10 @@ func sizesOf(c *conf.Config, hadoop *hadoopconf.Config, p *plan.Plan) (sizes, er
 		return sizes{}, err
 	}
 	slots := conf.NumberOfTaskSlots.Get(c)
-	vcores := conf.YarnContainersVcores.Get(c)
-	if vcores < 0 {
-		vcores = slots
-	}
-	widest := 1
-	for i := range p.Operators {
-		widest = max(widest, p.Operators[i].Parallelism)
-	}
 	s := sizes{
 		master:  rmclient.Resource{MemoryMB: int64(am.Process().MiB()), VCores: int32(conf.YarnAppMasterVcores.Get(c))},
-		worker:  rmclient.Resource{MemoryMB: int64(tm.Process().MiB()), VCores: int32(vcores)},
-		workers: (widest + slots - 1) / slots,
+		worker:  rmclient.Resource{MemoryMB: int64(tm.Process().MiB()), VCores: int32(conf.WorkerVCores(c))},
+		workers: (p.Widest() + slots - 1) / slots,
 	}
 	checks, err := hadoop.MemoryChecks()
 	if err != nil || !checks.Virtual {

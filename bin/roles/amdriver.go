@@ -91,7 +91,7 @@ func (am *appMaster) workerSize() (amrm.Resource, error) {
 	if err != nil {
 		return amrm.Resource{}, err
 	}
-	return amrm.Resource{MemoryMB: int64(spec.Process().MiB()), VCores: int32(workerVCores(am.conf))}, nil
+	return amrm.Resource{MemoryMB: int64(spec.Process().MiB()), VCores: int32(conf.WorkerVCores(am.conf))}, nil
 }
 
 // askKey is the same for the same kind of worker in every attempt, so that recovered containers are recognised.

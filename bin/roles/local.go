@@ -152,7 +152,7 @@ type localCluster struct {
 }
 
 func (l Local) newCluster(file launchfile.File, resolved *plan.Plan) (*localCluster, error) {
-	c := &localCluster{Local: l, slots: maxParallelism(resolved), election: l.election}
+	c := &localCluster{Local: l, slots: resolved.Widest(), election: l.election}
 	c.job = jobSource{
 		program: l.Program, context: buildContext(file, l.Conf, resolved.Params), plan: resolved,
 		job: ids.NewJobID(), files: l.Files, log: l.Log,
@@ -178,14 +178,6 @@ func (l Local) newCluster(file launchfile.File, resolved *plan.Plan) (*localClus
 		c.network = memoryNetwork{gateway.NewInProcess(streamSettings(l.Conf))}
 	}
 	return c, nil
-}
-
-func maxParallelism(p *plan.Plan) int {
-	n := 1
-	for i := range p.Operators {
-		n = max(n, p.Operators[i].Parallelism)
-	}
-	return n
 }
 
 func (c *localCluster) run(ctx context.Context) error {

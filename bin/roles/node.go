@@ -124,7 +124,7 @@ func cpuCores(c *conf.Config) int {
 	if v, ok := conf.TaskManagerCPUCores.Lookup(c); ok {
 		return max(1, int(v))
 	}
-	return workerVCores(c)
+	return conf.WorkerVCores(c)
 }
 
 // exitOf turns the reason why a worker has to end into what its process ends with: a dismissed worker has done its duty.

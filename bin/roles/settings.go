@@ -75,14 +75,6 @@ func limitProcs(vcores int, isSet bool) {
 	}
 }
 
-// workerVCores is what a worker's container asks for.
-func workerVCores(c *conf.Config) int {
-	if v := conf.YarnContainersVcores.Get(c); v > 0 {
-		return v
-	}
-	return conf.NumberOfTaskSlots.Get(c)
-}
-
 // logLevel reads env.log.level.
 func logLevel(c *conf.Config) slog.Level {
 	switch strings.ToUpper(string(conf.EnvLogLevel.Get(c))) {

@@ -133,6 +133,15 @@ func (p *Plan) Operator(id ids.OperatorID) (Operator, bool) {
 	return Operator{}, false
 }
 
+// Widest returns the highest parallelism of the resolved plan's operators: the number of slots that the job needs.
+func (p *Plan) Widest() int {
+	n := 1
+	for i := range p.Operators {
+		n = max(n, p.Operators[i].Parallelism)
+	}
+	return n
+}
+
 // Bounded reports whether every source of the plan ends by itself.
 func (p *Plan) Bounded() bool {
 	for i := range p.Operators {

@@ -43,7 +43,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestSettingsWinByLayer(t *testing.T) {
-	base, _ := mustWith(t, ParallelismDefault.Setting(2), Setting{"akka.ask.timeout", "7 s"}, Setting{"io.tmp.dirs", "/a,/b"})
+	base, _ := mustWith(t, ParallelismDefault.Setting(2), Setting{"akka.ask.timeout", "7 s"}, Setting{"yarn.tags", "a,b"})
 	c, warnings, err := base.With(OriginDynamic, Setting{"parallelism.default", "3"}, Setting{"parallelism.default", "4"})
 	if err != nil || len(warnings) != 0 {
 		t.Fatal(err, warnings)
@@ -60,9 +60,9 @@ func TestSettingsWinByLayer(t *testing.T) {
 	if got := c.Origin("parallelism.default"); got != OriginDynamic {
 		t.Errorf("origin = %s", got)
 	}
-	dirs := IOTmpDirs.Get(c)
-	dirs[0] = "changed"
-	if got := IOTmpDirs.Get(c); !slices.Equal(got, []string{"/a", "/b"}) {
+	tags := YarnTags.Get(c)
+	tags[0] = "changed"
+	if got := YarnTags.Get(c); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("a caller changed the configuration: %q", got)
 	}
 }

@@ -78,7 +78,7 @@ func TestInspect(t *testing.T) {
 		"script":             {write(t, "x.sh", "#!/bin/sh\n", 0o755), "amd64", "a script"},
 		"empty":              {write(t, "x", "", 0o755), "amd64", "some other file"},
 		"damaged":            {write(t, "x", string(job[:60]), 0o755), "amd64", "damaged ELF file"},
-		"cut":                {write(t, "x", string(job[:len(job)/3]), 0o755), "amd64", "not a flott job"},
+		"cut":                {write(t, "x", string(job[:len(job)/3]), 0o755), "amd64", "damaged ELF file"},
 		"directory":          {dir, "amd64", "is not a regular file"},
 		"made with a linker": {"/bin/sh", runtime.GOARCH, "is not static, so it needs libraries that nodes may not have: build the job with CGO_ENABLED=0"},
 	} {

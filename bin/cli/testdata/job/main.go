@@ -53,7 +53,7 @@ func run() error {
 		},
 		Edges: []plan.Edge{{ID: ids.EdgeIDFor(source, sink, 0, 0), From: source, To: sink, Ship: plan.Natural, Type: "int", Codec: "int"}},
 	}
-	resolved, err := p.Resolve(max(1, file.Parallelism), -1)
+	resolved, err := p.Resolve(max(1, file.Parallelism), 0)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,9 @@ func (h *head[T]) Batch(b any) error {
 // Frame implements Head. Types that refer to memory are decoded from a copy, which belongs to the garbage collector.
 func (h *head[T]) Frame(data []byte, timed bool) error {
 	if h.codec.References() {
-		data = append(make([]byte, 0, len(data)), data...)
+		chunk := make([]byte, len(data)) // not cleared first, when copy follows
+		copy(chunk, data)
+		data = chunk
 	}
 	for len(data) > 0 {
 		t := NoTime

@@ -6,7 +6,9 @@ import (
 
 const (
 	// combineKeys is how many keys a combiner holds before it hands them on.
-	combineKeys = 1 << 14
+	combineKeys = 1 << 16
+	// combineSlots is the size of an empty table; it grows with the keys and stays.
+	combineSlots = 1 << 10
 	// combineBytes bounds what these keys and accumulators refer to, roughly.
 	combineBytes = 8 << 20
 	// A round that turns more than nine of ten records into keys of their own has been in vain: the combiner lets this many records pass
@@ -24,7 +26,7 @@ func (c Combine[K, I, A]) New(next any) (operator.Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &combiner[K, I, A]{Base: operator.Base[KV[K, A]]{Next: out}, cfg: c.Fold, hasher: c.Key.Hasher(), slots: make([]combineSlot, 2*combineKeys)}
+	b := &combiner[K, I, A]{Base: operator.Base[KV[K, A]]{Next: out}, cfg: c.Fold, hasher: c.Key.Hasher(), slots: make([]combineSlot, combineSlots)}
 	if c.KeyCodec.References() {
 		b.keys = operator.NewCloner(c.KeyCodec)
 	}
@@ -34,7 +36,7 @@ func (c Combine[K, I, A]) New(next any) (operator.Operator, error) {
 	return b, nil
 }
 
-// combiner is an open-addressed table that never grows and is emptied as a whole.
+// combiner is an open-addressed table, at most half full, that is emptied as a whole.
 type combiner[K comparable, I, A any] struct {
 	operator.Base[KV[K, A]]
 	cfg     Fold[K, I, A]
@@ -62,7 +64,7 @@ func (c *combiner[K, I, A]) Collect(v I, _ operator.Time) error {
 	c.records++
 	hash := c.hasher.Hash(&c.key)
 	mask := uint32(len(c.slots) - 1)
-	i := (hash * 0x9e3779b1) >> 8 & mask
+	i := spread(hash) & mask
 	for ; c.slots[i].number != 0; i = (i + 1) & mask {
 		if c.slots[i].hash != hash {
 			continue
@@ -97,12 +99,35 @@ func (c *combiner[K, I, A]) insert(s combineSlot, at uint32, v I) error {
 		return err
 	}
 	if len(c.entries) < combineKeys && c.bytes < combineBytes {
+		if 2*len(c.entries) > len(c.slots) {
+			c.grow()
+		}
 		return nil
 	}
 	if len(c.entries) > c.records/10*9 {
 		c.pass = combinePause
 	}
 	return c.flush()
+}
+
+// spread takes other bits of a hash than those that choose the subtask.
+func spread(hash uint32) uint32 { return (hash * 0x9e3779b1) >> 8 }
+
+// grow doubles the slots.
+func (c *combiner[K, I, A]) grow() {
+	old := c.slots
+	c.slots = make([]combineSlot, 2*len(old))
+	mask := uint32(len(c.slots) - 1)
+	for _, s := range old {
+		if s.number == 0 {
+			continue
+		}
+		i := spread(s.hash) & mask
+		for c.slots[i].number != 0 {
+			i = (i + 1) & mask
+		}
+		c.slots[i] = s
+	}
 }
 
 // addCopy keeps the accumulator's memory apart from that of the record.

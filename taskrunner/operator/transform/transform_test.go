@@ -223,7 +223,7 @@ func numbers() transform.Combine[int64, int64, int64] {
 // TestCombineManyKeys: whatever the number of keys, every record is counted, few keys leave little, and many do not grow the table.
 func TestCombineManyKeys(t *testing.T) {
 	const records = 1 << 20
-	for _, keys := range []int64{1, 100, 1 << 14, 1<<14 + 1, 1 << 17, records} {
+	for _, keys := range []int64{1, 100, 513, 1 << 14, 1 << 16, 1<<16 + 1, 1 << 17, records} {
 		out := &operatortest.Output[transform.KV[int64, int64]]{}
 		op := open(t, numbers(), out, nil)
 		in := op.(operator.Output[int64])
@@ -247,7 +247,7 @@ func TestCombineManyKeys(t *testing.T) {
 		if int64(len(sums)) != keys {
 			t.Errorf("%d keys: %d came out", keys, len(sums))
 		}
-		if keys < 1<<14 && int64(len(out.Values)) != keys {
+		if keys < 1<<16 && int64(len(out.Values)) != keys {
 			t.Errorf("%d keys: %d records came out", keys, len(out.Values))
 		}
 	}

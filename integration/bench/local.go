@@ -38,7 +38,9 @@ func startGroup() group {
 			if err != nil {
 				return err
 			}
-			u.add(row)
+			// It is too short for its memory to be seen.
+			row.Add("seconds", measure.Seconds, measure.Lower, u.wall.Seconds())
+			row.Add("CPU seconds", measure.Seconds, measure.Lower, u.cpu.Seconds())
 			info, err := os.Stat(binary)
 			if err != nil {
 				return err

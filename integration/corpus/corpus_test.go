@@ -82,7 +82,7 @@ func TestShell(t *testing.T) {
 		}
 		want[word] += n
 	}
-	got, err := Words(files)
+	got, err := Words(t.Context(), files)
 	if err != nil {
 		t.Fatal(err)
 	}

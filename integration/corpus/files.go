@@ -46,21 +46,21 @@ func (f File) Words() (Counts, error) {
 }
 
 // Words counts all files, several at once.
-func Words(files []File) (Counts, error) {
+func Words(ctx context.Context, files []File) (Counts, error) {
 	const workers = 2
 	parts := make([]Counts, workers)
-	var g errgroup.Group
+	g, ctx := errgroup.WithContext(ctx)
 	for w := range workers {
 		parts[w] = Counts{}
 		g.Go(func() error {
-			for i := w; i < len(files); i += workers {
+			for i := w; i < len(files) && ctx.Err() == nil; i += workers {
 				c, err := files[i].Words()
 				if err != nil {
 					return err
 				}
 				parts[w].Merge(c)
 			}
-			return nil
+			return ctx.Err()
 		})
 	}
 	if err := g.Wait(); err != nil {

@@ -187,7 +187,7 @@ func (s *show) upload(ctx context.Context) (corpus.Counts, error) {
 	var words corpus.Counts
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error { return corpus.Upload(both, s.files, input, s.sources) })
-	g.Go(func() (err error) { words, err = corpus.Words(s.sources); return err })
+	g.Go(func() (err error) { words, err = corpus.Words(both, s.sources); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type endingCase struct {
 func endingCases() []endingCase {
 	return []endingCase{
 		{"too small for the vmem check", tooSmallForVmem, true},
+		{"no room", noRoom, true},
 		{"NodeManager killed", nodeManagerKilled, true},
 		{"YARN RM down", resourceManagerDown, true},
 

@@ -98,11 +98,11 @@ func awaitEnd(t *testing.T, c *hadoop.Cluster, app string) (a hadoop.App) {
 	return a
 }
 
-// getThroughProxy reads a page of an application's REST server the way a browser gets there: through the RM's proxy.
-func getThroughProxy(ctx context.Context, c *hadoop.Cluster, app, page string) (int, []byte, error) {
+// get reads a page.
+func get(ctx context.Context, url string) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.RMWebURL()+"/proxy/"+app+"/"+page, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, err
 	}

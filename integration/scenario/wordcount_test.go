@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,7 +32,7 @@ var texts = sync.OnceValues(func() (texts struct {
 	words corpus.Counts
 }, err error) {
 	texts.files = corpus.Inputs(bigFile, smallFiles)
-	texts.words, err = corpus.Words(texts.files)
+	texts.words, err = corpus.Words(context.Background(), texts.files)
 	return texts, err
 })
 
@@ -150,7 +151,7 @@ func TestWordCount(t *testing.T) {
 func TestWordCountLocal(t *testing.T) {
 	t.Parallel()
 	files := corpus.Inputs(20<<20, 200)
-	want, err := corpus.Words(files)
+	want, err := corpus.Words(t.Context(), files)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flott-dev/flott/bin/roles"
 	"github.com/flott-dev/flott/flow"
 	"github.com/flott-dev/flott/flow/flowtest"
 )
@@ -148,5 +149,28 @@ func TestDeterministic(t *testing.T) {
 		if got := strings.Join(r.said, "\n"); tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: said %q, want %q", name, got, tc.want)
 		}
+	}
+}
+
+// TestOverTCP: the same results when records travel as bytes between two workers.
+func TestOverTCP(t *testing.T) {
+	var c flowtest.Collector[flow.KV[string, int64]]
+	err := roles.Local{Parallelism: 4, TCP: true, Program: flow.Program(func(env *flow.Env, _ []string) error {
+		n := flow.Sequence(env, 0, 99_999)
+		words := flow.Map(n, func(n int64) string { return fmt.Sprintf("word %d", n%5000) })
+		c.Sink(flow.Count(flow.KeyBy(flow.Rebalance(words), self[string])))
+		return nil
+	})}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Records()
+	for _, r := range got {
+		if r.Value != 20 {
+			t.Fatalf("got %v, want 20", r)
+		}
+	}
+	if len(got) != 5000 {
+		t.Errorf("got %d words, want 5000", len(got))
 	}
 }

@@ -50,6 +50,7 @@ type reader[T any] struct {
 	src   Source[T]
 	made  int64 // by this subtask
 	quota int64 // for this subtask
+	last  int64 // the count of records that the largest number of this subtask has before it
 
 	restored [2]int // parallelism and subtask of the state, or zeros
 
@@ -66,7 +67,7 @@ func (r *reader[T]) Open(ctx context.Context, c operator.Context) error {
 			c.Name, r.restored[1], r.restored[0], c.Subtask, c.Parallelism)
 	}
 	p := int64(c.Parallelism)
-	r.quota = math.MaxInt64
+	r.quota, r.last = math.MaxInt64, (math.MaxInt64-int64(c.Subtask))/p
 	if r.src.Bounded {
 		r.quota = r.src.Count / p
 		if int64(c.Subtask) < r.src.Count%p {
@@ -112,7 +113,7 @@ func (r *reader[T]) Poll() (operator.Poll, error) {
 // number is that of the next record; an unbounded source ends with the numbers.
 func (r *reader[T]) number() (int64, bool) {
 	p, i := int64(r.Parallelism), int64(r.Subtask)
-	if r.made > (math.MaxInt64-i)/p {
+	if r.made > r.last {
 		return 0, false
 	}
 	return r.made*p + i, true

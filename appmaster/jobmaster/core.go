@@ -121,7 +121,7 @@ func (c *core) tick(now time.Time) {
 	}
 	if !c.slotsDue.IsZero() && !now.Before(c.slotsDue) && c.waiting() {
 		c.slotsDue = time.Time{}
-		c.step(now, scheduler.Fail{Cause: scheduler.Failure{Message: "no slots after " + c.cfg.SlotRequestTimeout.String() + ": " + c.waitingFor(), At: now}})
+		c.step(now, scheduler.Fail{Cause: scheduler.Failure{Message: "no slots after " + c.cfg.SlotRequestTimeout.String() + " (slot.request.timeout): " + c.waitingFor(), At: now}})
 	}
 	for _, s := range c.pool.surplus(now, c.cfg.SlotIdleTimeout, c.sched.InUse) {
 		c.free(s.worker, s.allocation, "the slot was idle and is not wanted")

@@ -367,7 +367,7 @@ func TestViewAndWaiting(t *testing.T) {
 	r.now = r.now.Add(r.c.cfg.SlotRequestTimeout)
 	r.c.workers["w1"].lastSeen = r.now
 	r.c.tick(r.now)
-	r.want("end", r.ends, "FAILED: no slots after 5m0s: "+want)
+	r.want("end", r.ends, "FAILED: no slots after 5m0s (slot.request.timeout): "+want)
 }
 
 func TestNeverEnough(t *testing.T) {

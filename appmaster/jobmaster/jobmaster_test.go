@@ -208,7 +208,7 @@ func TestNoSlotsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2, &coordinator{})
 		w.jm.NotEnoughResources("the queue is full", false)
-		w.wantEnd(scheduler.JobFailed, "no slots after 5m0s: the job wants 2 slots and has 0, from 0 workers; the queue is full")
+		w.wantEnd(scheduler.JobFailed, "no slots after 5m0s (slot.request.timeout): the job wants 2 slots and has 0, from 0 workers; the queue is full")
 	})
 }
 

@@ -147,9 +147,10 @@ func openStream[S, R gateway.Envelope](ctx context.Context, r remote, method str
 	}
 	cfg := r.d.cfg.Stream
 	cfg.Running, cfg.Context = &r.d.running, r.d.ctx
+	gone := make(chan struct{})
 	return gateway.NewStream[S, R](cfg, &clientConn[S, R]{
-		cs: cs, failed: make(chan struct{}),
-		abort: sync.OnceFunc(func() { a.cancel(); release() }),
+		cs: cs, failed: make(chan struct{}), gone: gone,
+		abort: sync.OnceFunc(func() { a.cancel(); release(); close(gone) }),
 	}), nil
 }
 
@@ -159,14 +160,19 @@ type clientConn[S, R gateway.Envelope] struct {
 	abort  func()
 	failed chan struct{} // closed when err is set
 	err    error
+	gone   chan struct{} // closed by abort
 }
 
 // Send tells why the stream ended as Recv learns it: gRPC says no more here than EOF.
 func (c *clientConn[S, R]) Send(m S) error {
 	err := c.cs.Send(m)
 	if errors.Is(err, io.EOF) {
-		<-c.failed
-		return c.err
+		select {
+		case <-c.failed:
+			return c.err
+		case <-c.gone: // the reader stopped at the peer's farewell: it will not learn of an error, and the stream has its reason
+			return err
+		}
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/flott-dev/flott/conf/hadoopconf"
@@ -87,5 +88,9 @@ func (c *Cluster) Staging(ctx context.Context, dir string) (*staging.Area, error
 	if err != nil {
 		return nil, fmt.Errorf("open staging directory %s: %w", dir, err)
 	}
-	return staging.New(staging.Config{FS: fsys, Dir: path, User: c.User.Name, Log: c.log})
+	owner := c.User.Name
+	if strings.HasPrefix(fsys.URI(path), "file:") {
+		owner = "" // a local file tells its owner's number, not the name
+	}
+	return staging.New(staging.Config{FS: fsys, Dir: path, User: owner, Log: c.log})
 }

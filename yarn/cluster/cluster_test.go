@@ -6,6 +6,7 @@ import (
 
 	"github.com/flott-dev/flott/conf/hadoopconf"
 	"github.com/flott-dev/flott/yarn/ugi"
+	"github.com/flott-dev/flott/yarn/yarnid"
 )
 
 func open(t *testing.T, values map[string]string) *Cluster {
@@ -38,6 +39,17 @@ func TestStagingIsTheHomeDirectoryUnlessSaid(t *testing.T) {
 		if got := a.URI("/x"); got[:8] != want[:8] {
 			t.Errorf("%q: files lie at %s, want below %s", dir, got, want)
 		}
+	}
+}
+
+func TestStagingOnTheLocalDisk(t *testing.T) {
+	c := open(t, map[string]string{"fs.defaultFS": "file:///"})
+	a, err := c.Staging(t.Context(), "file://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Create(t.Context(), yarnid.ApplicationID{ClusterTimestamp: 1, ID: 1}, "rm:8032"); err != nil {
+		t.Error(err)
 	}
 }
 

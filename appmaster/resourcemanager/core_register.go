@@ -5,9 +5,18 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/slotmanager"
+	"github.com/flott-dev/flott/rpc"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 )
+
+// replayed refuses a registration that a newer one of the same worker has overtaken: nobody waits for its answer.
+func (c *core) replayed(req *pb.RegisterTaskExecutorRequest) error {
+	if w := c.workers[ids.ResourceID(req.GetResourceId())]; w != nil && req.GetAttempt() < w.attempt {
+		return rpc.New(rpc.Replayed, fmt.Sprintf("registration attempt %d of %s is older than %d", req.GetAttempt(), w.ID, w.attempt))
+	}
+	return nil
+}
 
 // admit decides about a registration before the stream is opened. A nil answer means: open the stream, then call accept.
 func (c *core) admit(req *pb.RegisterTaskExecutorRequest) *pb.RegistrationResponse {
@@ -21,8 +30,6 @@ func (c *core) admit(req *pb.RegisterTaskExecutorRequest) *pb.RegistrationRespon
 	case !c.knows(id):
 		c.log.Warn("rejecting unknown worker", "worker", string(id), "address", req.GetAddress())
 		return c.rejection(fmt.Sprintf("worker %s is not one of this application's workers", id))
-	case req.GetAttempt() < w.attempt:
-		return c.failure(fmt.Sprintf("registration attempt %d is older than %d", req.GetAttempt(), w.attempt), 0)
 	case req.GetAttempt() == w.attempt && w.conn != nil && w.conn.link != nil:
 		return c.success(w.conn.instance) // the answer was lost
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/appmaster/slotmanager"
+	"github.com/flott-dev/flott/rpc"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 )
@@ -170,7 +171,7 @@ func TestRegistrationAnswers(t *testing.T) {
 		"a released worker": {func(r *rig) {
 			r.c.dismiss(r.c.workers["w1"], "test")
 		}, "w1", 1, "rejection"},
-		"an older attempt":       {func(r *rig) { r.register("w1", 5) }, "w1", 4, "failure"},
+		"an older attempt":       {func(r *rig) { r.register("w1", 5) }, "w1", 4, "replayed"},
 		"the same attempt again": {func(r *rig) { r.register("w1", 5) }, "w1", 5, "success"},
 		"on hold":                {func(r *rig) { r.c.hold = true }, "w1", 1, "failure"},
 		"a known worker":         {func(*rig) {}, "w1", 1, "open"},
@@ -180,7 +181,9 @@ func TestRegistrationAnswers(t *testing.T) {
 			Owned{Workers: []Worker{{ID: "w1"}}}.apply(r.c)
 			tc.prepare(r)
 			got := "open"
-			if resp := r.c.admit(registration(tc.id, tc.attempt)); resp != nil {
+			if err := r.c.replayed(registration(tc.id, tc.attempt)); errors.Is(err, rpc.ErrReplayed) {
+				got = "replayed"
+			} else if resp := r.c.admit(registration(tc.id, tc.attempt)); resp != nil {
 				got = map[bool]string{resp.HasSuccess(): "success", resp.HasFailure(): "failure", resp.HasRejection(): "rejection"}[true]
 			}
 			if got != tc.want {

@@ -168,6 +168,10 @@ func (rm *ResourceManager) RegisterTaskExecutor(ctx context.Context, req *pb.Reg
 			Msg: fmt.Sprintf("registration for epoch %d, this leader's is %d", e, rm.cfg.Epoch)}
 	}
 	return actor.Ask(ctx, rm.loop, func(c *core, reply actor.Reply[*pb.RegistrationResponse]) {
+		if err := c.replayed(req); err != nil {
+			reply.Send(nil, err)
+			return
+		}
 		if resp := c.admit(req); resp != nil {
 			reply.Send(resp, nil)
 			return

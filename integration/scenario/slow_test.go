@@ -53,9 +53,6 @@ func noRoom(t *testing.T, c *client) outcome {
 	return got
 }
 
-// containerRuns is how often TestContainersReceived counts; make nightly does it 20 times.
-var containerRuns = 5
-
 // TestContainersReceived counts on the real YARN RM: it gives out one container for the AM and one for each worker, none to return.
 func TestContainersReceived(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,6 @@
+//go:build !nightly
+
+package scenario
+
+// containerRuns is how often TestContainersReceived counts.
+const containerRuns = 5

@@ -42,6 +42,7 @@ type chunk struct {
 type fetcher struct {
 	fs     dfs.Resolver
 	size   int // of chunks
+	line   int // length of the longest line
 	chunks chan chunk
 	ready  chan struct{} // has a value when a chunk has come or a split has been begun
 	cancel context.CancelFunc
@@ -53,9 +54,9 @@ type fetcher struct {
 	closed bool
 }
 
-// start begins n goroutines, which live until stop, or until ctx ends.
-func startFetcher(ctx context.Context, r dfs.Resolver, size, n int) *fetcher {
-	f := &fetcher{fs: r, size: size, chunks: make(chan chunk, chunksAhead), ready: make(chan struct{}, 1)}
+// startFetcher begins n goroutines, which live until stop, or until ctx ends.
+func startFetcher(ctx context.Context, r dfs.Resolver, size, line, n int) *fetcher {
+	f := &fetcher{fs: r, size: size, line: line, chunks: make(chan chunk, chunksAhead), ready: make(chan struct{}, 1)}
 	f.cond.L = &f.mu
 	ctx, f.cancel = context.WithCancel(ctx)
 	for range n {
@@ -156,7 +157,7 @@ func (f *fetcher) split(ctx context.Context, s *split, position int64) error {
 		return err
 	}
 	defer r.Close()
-	c := chunker{r: r, base: from, end: s.end(), size: s.Size, limit: f.size, send: func(c chunk) error {
+	c := chunker{r: r, base: from, end: s.end(), size: s.Size, limit: f.size, line: f.line, send: func(c chunk) error {
 		c.split = s.ID
 		return f.send(ctx, c)
 	}}
@@ -180,7 +181,7 @@ func (f *fetcher) compressed(ctx context.Context, s *split, fsys dfs.FS, p strin
 	if _, err := io.CopyN(io.Discard, z, position); err != nil {
 		return fmt.Errorf("decompress up to byte %d: %w", position, err)
 	}
-	c := chunker{r: z, base: position, end: math.MaxInt64, size: math.MaxInt64, limit: f.size, send: func(c chunk) error {
+	c := chunker{r: z, base: position, end: math.MaxInt64 / 2, size: math.MaxInt64 / 2, limit: f.size, line: f.line, send: func(c chunk) error {
 		c.split = s.ID
 		return f.send(ctx, c)
 	}}
@@ -195,6 +196,7 @@ type chunker struct {
 	end   int64
 	size  int64 // of the file, as it was listed
 	limit int   // size of a chunk
+	line  int   // length of the longest line
 	eof   bool
 	send  func(chunk) error
 }
@@ -230,8 +232,8 @@ func (c *chunker) run() error {
 		}
 		n, last := c.lines()
 		if n == 0 && !last {
-			if len(c.buf) > maxLine {
-				return fmt.Errorf("%w: the one that starts at byte %d has more than %d MiB", errLineTooLong, c.base, maxLine>>20)
+			if len(c.buf) > c.line {
+				return fmt.Errorf("%w: the one that starts at byte %d has more than %d bytes", errLineTooLong, c.base, c.line)
 			}
 			continue
 		}
@@ -267,7 +269,7 @@ func (c *chunker) fill() error {
 	if known := min(c.size, c.end+lookAhead) - c.base + 1; known > int64(len(c.buf)) && known < room {
 		room = known // one byte more than the file has, to see its end
 	}
-	buf := make([]byte, min(room, maxLine+1))
+	buf := make([]byte, min(room, int64(c.line)+1))
 	n := copy(buf, c.buf)
 	for n < len(buf) {
 		m, err := c.r.Read(buf[n:])

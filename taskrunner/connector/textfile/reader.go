@@ -17,6 +17,7 @@ type reader struct {
 	messages wire[message]
 	states   wire[readerState]
 	size     int // of chunks
+	longest  int // line
 	fetch    *fetcher
 	host     string
 
@@ -35,7 +36,7 @@ type readerState struct {
 }
 
 func newReader(next operator.Output[string]) *reader {
-	return &reader{Base: operator.Base[string]{Next: next}, messages: newWire[message](), states: newWire[readerState](), size: chunkSize}
+	return &reader{Base: operator.Base[string]{Next: next}, messages: newWire[message](), states: newWire[readerState](), size: chunkSize, longest: maxLine}
 }
 
 // Open implements operator.Operator.
@@ -47,7 +48,7 @@ func (r *reader) Open(ctx context.Context, c operator.Context) error {
 	if r.host = os.Getenv("NM_HOST"); r.host == "" {
 		r.host, _ = os.Hostname()
 	}
-	r.fetch = startFetcher(ctx, c.FS, r.size, fetchers)
+	r.fetch = startFetcher(ctx, c.FS, r.size, r.longest, fetchers)
 	m := message{Kind: register, Host: r.host, Held: slices.Clone(r.finished)}
 	for _, p := range r.held {
 		m.Held = append(m.Held, p.Split.ID)

@@ -27,6 +27,8 @@ type bench struct {
 	t     *testing.T
 	fsys  *dfs.Mem
 	files dfs.Resolver
+
+	longest int // line, when it is set
 }
 
 func newBench(t *testing.T) *bench {
@@ -93,6 +95,9 @@ func (j *job) open(i, size int, state []byte) {
 	j.t.Helper()
 	r := newReader(j.outs[i])
 	r.size = size
+	if j.longest > 0 {
+		r.longest = j.longest
+	}
 	if state != nil {
 		if err := r.Restore(state); err != nil {
 			j.t.Fatal(err)
@@ -263,18 +268,28 @@ func TestLongLines(t *testing.T) {
 }
 
 func TestLineLimit(t *testing.T) {
-	b := newBench(t)
-	b.put("/fits", append(bytes.Repeat([]byte("x"), maxLine), '\n', 'y'))
-	if got := read(t, b, Source{Paths: []string{"/fits"}}, 1, chunkSize); len(got) != 2 || len(got[0]) != maxLine {
-		t.Errorf("a line of %d bytes: %d lines", maxLine, len(got))
+	const longest = 3 * chunkSize
+	lines := func(name string, data []byte) ([]string, error) {
+		b := newBench(t)
+		b.longest = longest
+		b.put(name, data)
+		j, err := b.start(Source{Paths: []string{name}}, 1, chunkSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j.run()
 	}
-	b.put("/long", append([]byte("first\n"), bytes.Repeat([]byte("x"), maxLine+1)...))
-	j, err := b.start(Source{Paths: []string{"/long"}}, 1, chunkSize)
-	if err != nil {
-		t.Fatal(err)
+	for _, end := range []string{"\n", "\ny", ""} {
+		got, err := lines("/fits", append(bytes.Repeat([]byte("x"), longest), end...))
+		if err != nil || len(got) != max(len(end), 1) || len(got[0]) != longest {
+			t.Errorf("a line of %d bytes before %q: %d lines, %v", longest, end, len(got), err)
+		}
 	}
-	if _, err := j.run(); !errors.Is(err, errLineTooLong) || !strings.Contains(err.Error(), "/long") || !strings.Contains(err.Error(), "byte 6 ") {
-		t.Errorf("got %v, want the file and where the line begins", err)
+	for _, end := range []string{"\n", ""} {
+		_, err := lines("/long", append(append([]byte("first\n"), bytes.Repeat([]byte("x"), longest+1)...), end...))
+		if !errors.Is(err, errLineTooLong) || !strings.Contains(err.Error(), "/long") || !strings.Contains(err.Error(), "byte 6 ") {
+			t.Errorf("got %v, want the file and where the line begins", err)
+		}
 	}
 }
 

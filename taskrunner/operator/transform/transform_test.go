@@ -222,7 +222,7 @@ func numbers() transform.Combine[int64, int64, int64] {
 
 // TestCombineManyKeys: whatever the number of keys, every record is counted, few keys leave little, and many do not grow the table.
 func TestCombineManyKeys(t *testing.T) {
-	const records = 1 << 20
+	const records = 1 << 19
 	for _, keys := range []int64{1, 100, 513, 1 << 14, 1 << 16, 1<<16 + 1, 1 << 17, records} {
 		out := &operatortest.Output[transform.KV[int64, int64]]{}
 		op := open(t, numbers(), out, nil)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // programs are built once for all tests.
@@ -52,14 +53,41 @@ func program(t *testing.T, name string) string {
 
 // output is written by the command and read by the test at the same time.
 type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	grown chan struct{} // closed when something was added; nil when nobody waits
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.grown != nil {
+		close(o.grown)
+		o.grown = nil
+	}
 	return o.buf.Write(p)
+}
+
+// await waits until the output contains text.
+func (o *output) await(t *testing.T, text string) {
+	t.Helper()
+	over := time.After(patience)
+	for {
+		o.mu.Lock()
+		if o.grown == nil {
+			o.grown = make(chan struct{})
+		}
+		grown, found := o.grown, strings.Contains(o.buf.String(), text)
+		o.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-grown:
+		case <-over:
+			t.Fatalf("the output never contains %q", text)
+		}
+	}
 }
 
 func (o *output) String() string {

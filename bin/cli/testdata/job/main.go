@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/launchfile"
@@ -35,7 +36,8 @@ func run() error {
 		var m map[string]int
 		m["a"] = 1
 	case "hang":
-		select {}
+		fmt.Println("hanging")
+		time.Sleep(time.Hour)
 	}
 	if os.Getenv(launchfile.RoleVariable) != "plan" {
 		fmt.Printf("ran locally with %q, parallelism %d, child arguments %q\n", file.Args, file.Parallelism, os.Args[1:])

@@ -30,7 +30,7 @@ func graphOf(b build, ctx program.Context) (*program.Graph, error) { return flow
 type order struct {
 	ID    int
 	Items []item
-	done  func()
+	Done  func()
 }
 
 type item struct{ Price *float64 }
@@ -51,8 +51,8 @@ var mistakes = []struct {
 	{"no codec", 0, job(func(env *flow.Env) {
 		orders := flow.Map(flow.Sequence(env, 1, 2), func(int64) order { return order{} })
 		flow.Print(flow.Filter(orders, func(o order) bool { return o.ID > 0 }))
-	}), `AT: flow.Filter: no codec for flow_test.order.done: a func cannot be encoded; use another type, or give the type MarshalBinary and UnmarshalBinary
-AT: flow.Print: no codec for flow_test.order.done: a func cannot be encoded; use another type, or give the type MarshalBinary and UnmarshalBinary`},
+	}), `AT: flow.Filter: no codec for flow_test.order.Done: a func cannot be encoded; use another type, or give the type MarshalBinary and UnmarshalBinary
+AT: flow.Print: no codec for flow_test.order.Done: a func cannot be encoded; use another type, or give the type MarshalBinary and UnmarshalBinary`},
 	{"interface", 0, job(func(env *flow.Env) {
 		flow.Print(flow.Map(flow.Sequence(env, 1, 2), func(n int64) any { return n }))
 	}), `AT: flow.Print: no codec for interface {}: a value of interface type interface {} cannot be encoded; use another type, or give the type MarshalBinary and UnmarshalBinary`},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +53,19 @@ func interrupted(t *testing.T, c *client) outcome {
 	k.awaitRunning(c.cluster)
 	k.interrupt()
 	return k.ended()
+}
+
+// interruptedEarly stops the command as soon as it has said the id.
+func interruptedEarly(_ *testing.T, c *client) outcome {
+	k := c.job(c.bin.endings, "write", c.staging+"/out")
+	k.app()
+	k.interrupt()
+	return k.ended()
+}
+
+// detachedFinishes leaves all tidying to the AM: no other command comes.
+func detachedFinishes(_ *testing.T, c *client) outcome {
+	return c.job("-d", c.bin.endings, "finish").ended()
 }
 
 func detached(t *testing.T, c *client) outcome {
@@ -111,6 +125,17 @@ func workerKilled(t *testing.T, c *client) outcome {
 	return k.ended()
 }
 
+// workerHangs stops a worker's process, which then neither beats nor closes its connections.
+func workerHangs(t *testing.T, c *client) outcome {
+	k := c.job(c.bin.endings, "write", c.staging+"/out")
+	app, _ := k.awaitRunning(c.cluster)
+	p := c.oneOf(t, app, workerWord, 1)
+	if err := syscall.Kill(p.pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	return k.ended()
+}
+
 func masterKilled(t *testing.T, c *client) outcome {
 	k := c.job("-p", "2", c.bin.endings, "write", c.staging+"/out")
 	app, _ := k.awaitRunning(c.cluster)
@@ -118,19 +143,27 @@ func masterKilled(t *testing.T, c *client) outcome {
 	return k.ended()
 }
 
-// nodeManagerKilled sizes AM and worker so that no node has room for both.
-func nodeManagerKilled(t *testing.T, c *client) outcome {
-	c.memory = []string{"-Djobmanager.memory.process.size=4200m", "-Dtaskmanager.memory.process.size=4200m"}
+// apart sizes AM and worker so that no node has room for both.
+var apart = []string{"-Djobmanager.memory.process.size=4200m", "-Dtaskmanager.memory.process.size=4200m"}
+
+func nodeManagerKilled(t *testing.T, c *client) outcome { return nodeKilled(t, c, workerWord) }
+
+func masterNodeKilled(t *testing.T, c *client) outcome { return nodeKilled(t, c, masterWord) }
+
+// nodeKilled kills the NodeManager of the AM or of the only worker.
+func nodeKilled(t *testing.T, c *client, word string) outcome {
+	t.Helper()
+	c.memory = apart
 	k := c.job(c.bin.endings, "write", c.staging+"/out")
 	app, _ := k.awaitRunning(c.cluster)
-	worker, master := c.oneOf(t, app, workerWord, 1), c.oneOf(t, app, masterWord, 1)
-	if worker.node == master.node {
-		t.Fatalf("AM and worker are both on %s", worker.node)
+	if w, m := c.oneOf(t, app, workerWord, 1), c.oneOf(t, app, masterWord, 1); w.node == m.node {
+		t.Fatalf("AM and worker are both on %s", w.node)
 	}
+	p := c.oneOf(t, app, word, 1)
 	nodes := c.cluster.Nodes()
-	i := slices.IndexFunc(nodes, func(n hadoop.Node) bool { return n.ID() == worker.node })
+	i := slices.IndexFunc(nodes, func(n hadoop.Node) bool { return n.ID() == p.node })
 	if i < 0 {
-		t.Fatalf("the worker is on %s, which is none of %v", worker.node, nodes)
+		t.Fatalf("%s is on %s, which is none of %v", word, p.node, nodes)
 	}
 	if err := c.cluster.Kill(nodes[i].Daemon); err != nil {
 		t.Fatal(err)

@@ -111,7 +111,10 @@ func (c *Cluster) report(a *app) *yarnpb.ApplicationReportProto {
 	}
 	if at.registered {
 		b.Host, b.RpcPort = &at.host, &at.rpcPort
-		b.OriginalTrackingUrl, b.TrackingUrl = &at.trackingURL, proto.String("http://127.0.0.1:8088/proxy/"+a.id.String()+"/")
+		b.OriginalTrackingUrl, b.TrackingUrl = &at.trackingURL, &at.trackingURL // an unmanaged AM is not behind the proxy
+		if !a.unmanaged() {
+			b.TrackingUrl = proto.String("http://127.0.0.1:8088/proxy/" + a.id.String() + "/")
+		}
 	}
 	if a.unmanaged() && !a.ended() {
 		b.AmRmToken = c.amrmToken(at).Proto()

@@ -44,7 +44,7 @@ func (p *Provoker) Provoke(ctx context.Context) (map[Scenario]*ipc.RemoteError, 
 			return context.Cause(ctx)
 		}
 	}
-	for _, step := range []func() error{r.submit, r.beforeRegister, r.asMaster, r.onNode, r.afterFinish} {
+	for _, step := range []func() error{r.submit, r.beforeRegister, r.asMaster, r.withForgedTokens, r.onNode, r.fromOtherApplication, r.afterFinish} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -61,7 +61,7 @@ type provocation struct {
 	master     *token.Token
 	responseID int32
 	containers []*yarnpb.ContainerProto
-	nmToken    *token.Token
+	nmTokens   map[yarnid.NodeID]*token.Token
 }
 
 // note keeps the exception that a mistake was answered with.
@@ -83,8 +83,14 @@ func (r *provocation) scheduler(method string, req, resp proto.Message) error {
 }
 
 func (r *provocation) node(method string, req, resp proto.Message) error {
-	addr := yarnid.FromNode(r.containers[0].GetNodeId()).String()
-	return r.call(r.IPC, ipc.Peer{Addr: addr, Protocol: containerProtocol, Token: r.nmToken}, method, req, resp)
+	return r.nodeAs(r.IPC, r.nmTokens[r.at()], method, req, resp)
+}
+
+// at is the node of the container that is played with.
+func (r *provocation) at() yarnid.NodeID { return yarnid.FromNode(r.containers[0].GetNodeId()) }
+
+func (r *provocation) nodeAs(c *ipc.Client, tok *token.Token, method string, req, resp proto.Message) error {
+	return r.call(c, ipc.Peer{Addr: r.at().String(), Protocol: containerProtocol, Token: tok}, method, req, resp)
 }
 
 func (r *provocation) submit() error {
@@ -145,7 +151,10 @@ func (r *provocation) allocate(b yarnpb.AllocateRequestProto_builder) error {
 	r.responseID = resp.GetResponseId()
 	r.containers = append(r.containers, resp.GetAllocatedContainers()...)
 	for _, t := range resp.GetNmTokens() {
-		r.nmToken = token.FromProto(t.GetToken())
+		if r.nmTokens == nil {
+			r.nmTokens = map[yarnid.NodeID]*token.Token{}
+		}
+		r.nmTokens[yarnid.FromNode(t.GetNodeId())] = token.FromProto(t.GetToken())
 	}
 	return nil
 }
@@ -163,16 +172,10 @@ func provokedAsk(memoryMB int64, label string) *yarnpb.ResourceRequestProto {
 }
 
 func (r *provocation) asMaster() error {
-	register := yarnpb.RegisterApplicationMasterRequestProto_builder{
-		Host: proto.String("localhost"), RpcPort: proto.Int32(1), TrackingUrl: proto.String(""),
-	}.Build()
-	call := func() error {
-		return r.scheduler("registerApplicationMaster", register, &yarnpb.RegisterApplicationMasterResponseProto{})
-	}
-	if err := call(); err != nil {
+	if err := r.register(); err != nil {
 		return err
 	}
-	if err := r.note(RegisteredTwice, call()); err != nil {
+	if err := r.note(RegisteredTwice, r.register()); err != nil {
 		return err
 	}
 	foreign := yarnid.ContainerID{Attempt: yarnid.AttemptID{Application: r.app, Attempt: 7}, ID: 1}
@@ -187,10 +190,22 @@ func (r *provocation) asMaster() error {
 			return err
 		}
 	}
+	return r.one()
+}
+
+func (r *provocation) register() error {
+	return r.scheduler("registerApplicationMaster", yarnpb.RegisterApplicationMasterRequestProto_builder{
+		Host: proto.String("localhost"), RpcPort: proto.Int32(1), TrackingUrl: proto.String(""),
+	}.Build(), &yarnpb.RegisterApplicationMasterResponseProto{})
+}
+
+// one gets one more container.
+func (r *provocation) one() error {
+	wanted := len(r.containers) + 1
 	if err := r.allocate(yarnpb.AllocateRequestProto_builder{Ask: []*yarnpb.ResourceRequestProto{provokedAsk(128, "")}}); err != nil {
 		return err
 	}
-	for len(r.containers) == 0 {
+	for len(r.containers) < wanted {
 		if err := errors.Join(r.pause(), r.allocate(yarnpb.AllocateRequestProto_builder{})); err != nil {
 			return err
 		}
@@ -200,11 +215,15 @@ func (r *provocation) asMaster() error {
 
 // startOne starts the container with a context and a token, and returns the exception of call or container.
 func (r *provocation) startOne(clc *yarnpb.ContainerLaunchContextProto, tok *commonpb.TokenProto) error {
+	return r.startAs(r.IPC, r.nmTokens[r.at()], clc, tok)
+}
+
+func (r *provocation) startAs(c *ipc.Client, as *token.Token, clc *yarnpb.ContainerLaunchContextProto, tok *commonpb.TokenProto) error {
 	resp := &yarnpb.StartContainersResponseProto{}
 	req := yarnpb.StartContainersRequestProto_builder{StartContainerRequest: []*yarnpb.StartContainerRequestProto{
 		yarnpb.StartContainerRequestProto_builder{ContainerLaunchContext: clc, ContainerToken: tok}.Build(),
 	}}.Build()
-	if err := r.node("startContainers", req, resp); err != nil {
+	if err := r.nodeAs(c, as, "startContainers", req, resp); err != nil {
 		return err
 	}
 	return firstFailure(resp.GetFailedRequests())
@@ -253,7 +272,53 @@ func (r *provocation) onNode() error {
 	return errors.Join(err, r.note(ContainerStartedBefore, r.startOne(sleep, good)))
 }
 
-func (r *provocation) afterFinish() error {
+// withForgedTokens connects with tokens of keys that do not exist. Once an attempt has started a container on a node, the node checks its
+// tokens against the key of that time, and a wrong one is an error of SASL.
+func (r *provocation) withForgedTokens() error {
+	var am yarnpb.AMRMTokenIdentifierProto
+	var nm yarnpb.NMTokenIdentifierProto
+	amToken, nmToken := *r.master, *r.nmTokens[r.at()]
+	if err := errors.Join(proto.Unmarshal(amToken.Identifier, &am), proto.Unmarshal(nmToken.Identifier, &nm)); err != nil {
+		return err
+	}
+	am.SetKeyId(am.GetKeyId() + 1000)
+	nm.SetKeyId(nm.GetKeyId() + 1000)
+	var amErr, nmErr error
+	amToken.Identifier, amErr = proto.Marshal(&am)
+	nmToken.Identifier, nmErr = proto.Marshal(&nm)
+	if err := errors.Join(amErr, nmErr); err != nil {
+		return err
+	}
+	fresh := ipc.New(ipc.Config{}) // the connections of r.IPC are authenticated already
+	defer fresh.Close()
+	peer := ipc.Peer{Addr: r.SchedulerAddr, Protocol: schedulerProtocol, Token: &amToken}
+	err := r.note(AMRMTokenInvalid, r.call(fresh, peer, "allocate", &yarnpb.AllocateRequestProto{}, &yarnpb.AllocateResponseProto{}))
+	good := r.containers[0].GetContainerToken()
+	return errors.Join(err, r.note(NMTokenInvalid, r.startAs(fresh, &nmToken, &yarnpb.ContainerLaunchContextProto{}, good)))
+}
+
+func (r *provocation) fromOtherApplication() error {
+	other := &provocation{Provoker: r.Provoker, call: r.call, pause: r.pause, answers: map[Scenario]*ipc.RemoteError{}}
+	if err := other.submit(); err != nil {
+		return err
+	}
+	if err := other.register(); err != nil {
+		return err
+	}
+	for other.nmTokens[r.at()] == nil {
+		if err := other.one(); err != nil {
+			return err
+		}
+	}
+	fresh := ipc.New(ipc.Config{})
+	defer fresh.Close()
+	good := r.containers[0].GetContainerToken()
+	err := r.note(NMTokenOfOtherApp, r.startAs(fresh, other.nmTokens[r.at()], &yarnpb.ContainerLaunchContextProto{}, good))
+	return errors.Join(err, other.finish())
+}
+
+// finish unregisters.
+func (r *provocation) finish() error {
 	resp := &yarnpb.FinishApplicationMasterResponseProto{}
 	for !resp.GetIsUnregistered() {
 		req := yarnpb.FinishApplicationMasterRequestProto_builder{
@@ -263,6 +328,13 @@ func (r *provocation) afterFinish() error {
 		if err := errors.Join(r.pause(), r.scheduler("finishApplicationMaster", req, resp)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (r *provocation) afterFinish() error {
+	if err := r.finish(); err != nil {
+		return err
 	}
 	// The attempt is unregistered a moment after the answer.
 	var err error

@@ -126,7 +126,6 @@ type master struct {
 	session *amrm.Session
 	mu      sync.Mutex
 	job     restapi.Job
-	calls   []string
 	called  chan string
 }
 

@@ -144,6 +144,8 @@ const rateWindow = 6 * time.Second
 func (r *rate) add(now time.Time, n int64) {
 	if k := len(r.count); k > 0 && n < r.count[k-1] {
 		r.at, r.count = nil, nil // tasks were restarted
+	} else if k > 0 && n == r.count[k-1] && now.Sub(r.at[k-1]) < rateWindow {
+		return // nobody has reported since
 	}
 	r.at, r.count = append(r.at, now), append(r.count, n)
 	for len(r.at) > 2 && now.Sub(r.at[1]) >= rateWindow {

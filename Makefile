@@ -4,6 +4,7 @@ GO        ?= go
 TOOLS     := dist/tools
 GOTEST    := $(GO) run ./integration/gotest
 HADOOPCTL := $(GO) run ./integration/hadoop/hadoopctl
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help build check test race bench bench-compare demo nightly fuzz-short generate hadoop-up hadoop-down clean
@@ -12,7 +13,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build dist/flott
-	CGO_ENABLED=0 $(GO) build -trimpath -o dist/flott ./bin/flott
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o dist/flott ./bin/flott
 
 check: check-format check-vet check-staticcheck check-generated check-mod check-structure ## formatting, vet, staticcheck, generated code, go.mod, structure (layering test)
 

@@ -174,6 +174,7 @@ func TestKilledWorkerFailsTheJobAtOnce(t *testing.T) {
 		w := newWorld(t, 1, c)
 		te := jobmastertest.New(t, w.net, "w1", 1)
 		te.Next = func(ids.ExecutionAttemptID) *pb.TaskStateChange { return nil }
+		<-w.rm.declared // no slot is given to a job that has not asked for one
 		if _, err := te.Register(t.Context(), "am", 7, job); err != nil {
 			t.Fatal(err)
 		}

@@ -193,7 +193,8 @@ func (c *core) takeSlotLost(now time.Time, w *worker, m *pb.SlotLost) {
 // takeHeartbeat reads the metrics and compares the slots; what the worker lists beyond the pool it learns from our next heartbeat.
 func (c *core) takeHeartbeat(now time.Time, w *worker, m *pb.JobHeartbeat) {
 	for _, t := range m.GetTasks() {
-		if a, err := gateway.AttemptFromPB(t.GetAttempt()); err == nil {
+		a, err := gateway.AttemptFromPB(t.GetAttempt())
+		if at, ok := c.sched.Current(a); err == nil && ok && at == w.id {
 			c.step(now, scheduler.MetricsReport{Attempt: a, Metrics: metricsFromPB(t)})
 		}
 	}

@@ -15,7 +15,11 @@ import (
 	"github.com/flott-dev/flott/rpc/pb"
 )
 
-var errNotCurrent = errors.New("resourcemanager: superseded by a newer registration")
+// Why streams are closed, as the worker learns it.
+var (
+	errNotCurrent error = rpc.New(rpc.Superseded, "a newer registration has taken its place")
+	errClosed     error = rpc.New(rpc.Stopped, "the ResourceManager of this epoch has been closed")
+)
 
 // Config is what a ResourceManager needs. Durations of zero take the default in brackets.
 type Config struct {
@@ -123,7 +127,7 @@ func (rm *ResourceManager) Close() { rm.loop.Close() }
 func (c *core) stop() {
 	for _, w := range c.workers {
 		if w.conn != nil && w.conn.link != nil {
-			w.conn.link.Close(actor.ErrStopped)
+			w.conn.link.Close(errClosed)
 		}
 	}
 }

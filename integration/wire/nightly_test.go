@@ -13,14 +13,17 @@ import (
 	"github.com/flott-dev/flott/yarn/dfs"
 )
 
-// TestHDFSLargeFile writes and reads 1 GiB, which spans blocks, with the size told beforehand and without.
+// TestHDFSLargeFile writes and reads 1 GiB: in several blocks, and with the size told beforehand in one.
 func TestHDFSLargeFile(t *testing.T) {
 	const size = 1 << 30
 	f, dir := scratch(t, files(t, "alice"))
-	for name, expected := range map[string]int64{"size unknown": 0, "size known": size} {
+	for name, tt := range map[string]struct {
+		expected int64
+		oneBlock bool
+	}{"size unknown": {0, false}, "size known": {size, true}} {
 		t.Run(name, func(t *testing.T) {
 			p := path.Join(dir, path.Base(t.Name()))
-			w, err := f.Create(t.Context(), p, dfs.CreateOptions{ExpectedSize: expected})
+			w, err := f.Create(t.Context(), p, dfs.CreateOptions{ExpectedSize: tt.expected})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -33,8 +36,8 @@ func TestHDFSLargeFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			locations, err := dfs.BlockLocations(t.Context(), f, p, 0, size)
-			if err != nil || len(locations) < 2 {
-				t.Errorf("block locations: got %d, %v, want several", len(locations), err)
+			if err != nil || (len(locations) == 1) != tt.oneBlock {
+				t.Errorf("blocks: got %d, %v, want one: %v", len(locations), err, tt.oneBlock)
 			}
 			r, err := f.Open(t.Context(), p, 0)
 			if err != nil {

@@ -88,8 +88,6 @@ type worker struct {
 	lane       // the current one
 	offerID    uint64
 	answeredID uint64 // of an offer that has been answered
-	rmAttempt  uint64
-	jobAttempt uint64
 	mu         sync.Mutex
 	deaths     []error
 	rmStreams  chan *gateway.ResourceManagerStream

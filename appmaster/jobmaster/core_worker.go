@@ -140,6 +140,10 @@ func (c *core) notOpened(now time.Time, w *worker, err error) {
 	c.log.Warn("worker not reached", "worker", w.id, "address", w.address, "err", err)
 	if errors.Is(err, rpc.ErrUnknownWorker) {
 		c.answer(w, nil, err)
+		if len(c.pool.of(w.id)) == 0 { // a stranger, or one whose loss was told with its reason
+			delete(c.workers, w.id)
+			return
+		}
 		c.loseWorker(now, w.id, err)
 		return
 	}

@@ -85,7 +85,7 @@ func (c *core) receive(id ids.ResourceID, conn *connection, l link, m *pb.ToReso
 			c.step(slotmanager.SlotFreed{Worker: id, Instance: conn.instance, Allocation: alloc})
 		}
 	case m.HasLeaving():
-		c.lose(w, fmt.Errorf("worker %s left: %s", id, m.GetLeaving().GetCause().GetMessage()))
+		c.lose(w, fmt.Errorf("it left: %s", m.GetLeaving().GetCause().GetMessage()))
 	}
 }
 

@@ -312,3 +312,27 @@ func (m *master) unregister() {
 		m.t.Errorf("report of an ended application: got %+v", r)
 	}
 }
+
+// TestKilledApplication kills an application under its ApplicationMaster's feet: the report says who did it and why, and the master learns
+// that its attempt is over.
+func TestKilledApplication(t *testing.T) {
+	onBoth(t, func(t *testing.T, y yarn) {
+		m := newMaster(t, y)
+		m.register()
+		got := m.get(1)
+		if err := m.start(got[0], "exec sleep 300"); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.rm.Kill(m.ctx, m.app, "enough\nof it"); err != nil {
+			t.Fatal(err)
+		}
+		r := m.report("an end", func(r rmclient.Report) bool { return r.State.Terminal() })
+		want := "Application " + m.app.String() + " was killed by user alice at 127.0.0.1 with diagnostic message: enough\nof it"
+		if r.State != rmclient.StateKilled || r.Final != rmclient.FinalKilled || strings.TrimSpace(r.Diagnostics) != want {
+			t.Errorf("report: got %s, %s and %q, want %q", r.State, r.Final, r.Diagnostics, want)
+		}
+		if e := next[amrm.Terminated](m); !errors.Is(e.Cause, amrm.ErrAttemptGone) {
+			t.Errorf("the master learns %v, want %v", e.Cause, amrm.ErrAttemptGone)
+		}
+	})
+}

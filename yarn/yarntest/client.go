@@ -104,14 +104,14 @@ func (c *Cluster) report(a *app) *yarnpb.ApplicationReportProto {
 	b := yarnpb.ApplicationReportProto_builder{
 		ApplicationId: a.id.Proto(), User: &a.user, Queue: proto.String(a.context.GetQueue()),
 		Name: proto.String(a.context.GetApplicationName()), Host: proto.String("N/A"), RpcPort: proto.Int32(-1),
-		YarnApplicationState: &a.state, Diagnostics: &a.diagnostics, StartTime: &a.started, FinishTime: &a.finished,
+		YarnApplicationState: &a.state, Diagnostics: proto.String(a.diagnostics), StartTime: &a.started, FinishTime: &a.finished,
 		FinalApplicationStatus: &a.final, Progress: &at.progress, TrackingUrl: proto.String("N/A"), OriginalTrackingUrl: proto.String("N/A"),
 		ApplicationType: proto.String(a.context.GetApplicationType()), ApplicationTags: a.context.GetApplicationTags(),
 		CurrentApplicationAttemptId: at.id.Proto(), UnmanagedApplication: proto.Bool(a.unmanaged()),
 	}
 	if at.registered {
-		b.Host, b.RpcPort = &at.host, &at.rpcPort
-		b.OriginalTrackingUrl, b.TrackingUrl = &at.trackingURL, &at.trackingURL // an unmanaged AM is not behind the proxy
+		b.Host, b.RpcPort = proto.String(at.host), &at.rpcPort
+		b.OriginalTrackingUrl, b.TrackingUrl = proto.String(at.trackingURL), proto.String(at.trackingURL) // an unmanaged AM is not behind the proxy
 		if !a.unmanaged() {
 			b.TrackingUrl = proto.String("http://127.0.0.1:8088/proxy/" + a.id.String() + "/")
 		}
@@ -122,7 +122,7 @@ func (c *Cluster) report(a *app) *yarnpb.ApplicationReportProto {
 	return b.Build()
 }
 
-func (c *Cluster) forceKill(_ ipctest.Caller, req *yarnpb.KillApplicationRequestProto) (proto.Message, error) {
+func (c *Cluster) forceKill(caller ipctest.Caller, req *yarnpb.KillApplicationRequestProto) (proto.Message, error) {
 	id := yarnid.FromApplication(req.GetApplicationId())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,9 +131,9 @@ func (c *Cluster) forceKill(_ ipctest.Caller, req *yarnpb.KillApplicationRequest
 		return nil, c.throw(ApplicationUnknown, id)
 	}
 	done := a.ended()
-	diagnostics := req.GetDiagnostics()
-	if diagnostics == "" {
-		diagnostics = "Application " + id.String() + " was killed by user"
+	diagnostics := "Application " + id.String() + " was killed by user " + caller.User + " at 127.0.0.1"
+	if given := strings.TrimSpace(req.GetDiagnostics()); given != "" {
+		diagnostics += " with diagnostic message: " + given
 	}
 	c.endApp(a, yarnpb.YarnApplicationStateProto_KILLED, yarnpb.FinalApplicationStatusProto_APP_KILLED, diagnostics)
 	return yarnpb.KillApplicationResponseProto_builder{IsKillCompleted: &done}.Build(), nil

@@ -320,3 +320,20 @@ func TestSecondaryCause(t *testing.T) {
 	r.c.workerGone(r.now, "w1", errors.New("killed"))
 	r.want("end", r.ends, "FAILED: worker w1 lost: killed")
 }
+
+// TestLossKeepsItsReason: a lost worker that lives on registers again; that the ResourceManager no longer knows it is no news.
+func TestLossKeepsItsReason(t *testing.T) {
+	r := newRig(t, 2)
+	l1, l2 := r.join("w1", inventory(nil)), r.join("w2", inventory(nil))
+	r.offer("w1", l1, 1, 1)
+	r.offer("w2", l2, 1, 2)
+	r.task("w2", l2, change(1, 7, pb.ExecutionState_RUNNING))
+	r.c.workerGone(r.now, "w1", errors.New("its node was lost"))
+	again := r.register("w1", 2)
+	r.c.opened(r.now, r.opens[len(r.opens)-1], nil, rpc.New(rpc.UnknownWorker, "not registered"))
+	if !errors.Is(again.err, rpc.ErrUnknownWorker) || r.c.workers["w1"] != nil {
+		t.Errorf("answer = %v, %v, want unknown worker", again.resp, again.err)
+	}
+	r.task("w2", l2, change(1, 7, pb.ExecutionState_CANCELED))
+	r.want("end", r.ends, "FAILED: worker w1 lost: its node was lost")
+}

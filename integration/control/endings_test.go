@@ -61,9 +61,12 @@ func TestEndings(t *testing.T) {
 			}
 			a.ended(tt.state, tt.final, tt.first)
 			a.nothingLeft()
-			if tt.byItself {
-				a.noStaging()
+			if !tt.byItself { // then the next command of that user removes what was staged
+				if said, code := a.flott("list", "-Dyarn.staging-directory="+a.staging()); code != 0 {
+					t.Errorf("flott list: exit code %d\n%s", code, said)
+				}
 			}
+			a.noStaging()
 		})
 	}
 }

@@ -254,25 +254,29 @@ func TestPacing(t *testing.T) {
 	d.do(cmdAsk{ask(small, 1)})
 	d.now = d.now.Add(10 * time.Millisecond)
 	d.answer(allocateResponse{responseID: 2})
-	if got := d.next(); got != 40*time.Millisecond {
-		t.Errorf("changed heartbeat after %v, want 40 ms", got)
+	if got := d.next(); got != 5*time.Millisecond {
+		t.Errorf("changed heartbeat after %v, want 5 ms", got)
 	}
-	asked := d.now
+	asked := d.now.Add(-15 * time.Millisecond)
 	d.answer(allocateResponse{responseID: 3})
-	fast, slow := 0, 0
+	calls := map[string]int{}
 	for d.now.Sub(asked) < 7*time.Second {
-		switch got := d.next(); got {
-		case 200 * time.Millisecond:
-			fast++
-		case 500 * time.Millisecond:
-			slow++
-		default:
-			t.Fatalf("heartbeat after %v while asking", got)
+		waited := d.now.Sub(asked)
+		got, want, when := d.next(), min(max(15*time.Millisecond, waited/10), 200*time.Millisecond), "after 2 s"
+		switch {
+		case waited >= 5*time.Second:
+			want, when = 500*time.Millisecond, "after 5 s"
+		case waited < 2*time.Second:
+			when = "at first"
 		}
+		if got != want {
+			t.Fatalf("heartbeat after %v when waiting for %v, want %v", got, waited, want)
+		}
+		calls[when]++
 		d.answer(allocateResponse{responseID: d.core.responseID + 1})
 	}
-	if fast != 25 || slow != 4 {
-		t.Errorf("got %d fast and %d slow heartbeats in 7 s, want 25 and 4", fast, slow)
+	if diff := cmp.Diff(map[string]int{"at first": 37, "after 2 s": 15, "after 5 s": 4}, calls); diff != "" {
+		t.Errorf("heartbeats (-want +got):\n%s", diff)
 	}
 	d.next()
 	d.answer(allocateResponse{responseID: d.core.responseID + 1, allocated: containers(small, 2)})
@@ -288,8 +292,8 @@ func TestReleasePacing(t *testing.T) {
 	d.round(allocateResponse{allocated: containers(small, 2)})
 	d.do(cmdRelease{[]yarnid.ContainerID{containerID(2)}})
 	d.round(allocateResponse{})
-	if got := d.next(); got != 200*time.Millisecond {
-		t.Errorf("heartbeat while a container ends: after %v, want 200 ms", got)
+	if got := d.next(); got != 15*time.Millisecond {
+		t.Errorf("heartbeat while a container ends: after %v, want 15 ms", got)
 	}
 	released := d.now
 	for d.now.Sub(released) < 5*time.Second {

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"path"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/program"
 	"github.com/flott-dev/flott/taskrunner/operator"
@@ -22,7 +24,12 @@ type committer struct {
 	env operator.CoordinatorEnv
 	at  layout
 	id  string // sink id
+	// parents are the directories above the target that this committer made, outermost first.
+	parents []string
 }
+
+// movesAtOnce is how many parts are moved at a time: each takes two calls.
+const movesAtOnce = 16
 
 func newCommitter(dir string, env operator.CoordinatorEnv) *committer {
 	return &committer{dir: dir, env: env}
@@ -60,7 +67,7 @@ func (c *committer) start(ctx context.Context, cc program.CoordinatorContext) er
 	if err := cc.AddLeftover(ctx, c.at.fsys.URI(c.at.work)); err != nil {
 		return err
 	}
-	if err := c.at.fsys.MkdirAll(ctx, path.Dir(c.at.target), 0o755); err != nil {
+	if err := c.makeParents(ctx); err != nil {
 		return err
 	}
 	for _, dir := range []string{c.at.work, c.at.tmp()} {
@@ -159,10 +166,8 @@ func (c *committer) publish(ctx context.Context, parts map[string]part) error {
 	if err := c.at.fsys.Mkdir(ctx, c.at.out(), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	for name, p := range parts {
-		if err := c.move(ctx, path.Join(c.at.tmp(), p.Path), path.Join(c.at.out(), name), p.Length); err != nil {
-			return err
-		}
+	if err := c.moveAll(ctx, parts); err != nil {
+		return err
 	}
 	if err := c.mark(ctx); err != nil {
 		return err
@@ -181,6 +186,18 @@ func (c *committer) publish(ctx context.Context, parts map[string]part) error {
 		return errForeign
 	}
 	return err
+}
+
+// moveAll brings every part to its place, several at once; the first error ends it.
+func (c *committer) moveAll(ctx context.Context, parts map[string]part) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(movesAtOnce)
+	for name, p := range parts {
+		g.Go(func() error {
+			return c.move(ctx, path.Join(c.at.tmp(), p.Path), path.Join(c.at.out(), name), p.Length)
+		})
+	}
+	return g.Wait()
 }
 
 // move brings one part to its place.
@@ -253,7 +270,11 @@ func (c *committer) Discard(ctx context.Context) error {
 	if c.at.fsys == nil {
 		return nil // never started
 	}
-	return c.wrap("discard", c.remove(ctx))
+	err := c.remove(ctx)
+	if err == nil {
+		err = c.removeParents(ctx)
+	}
+	return c.wrap("discard", err)
 }
 
 // HandleEvent implements program.Coordinator; writers send nothing.

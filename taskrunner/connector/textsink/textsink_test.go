@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flott-dev/flott/rpc/ids"
@@ -190,7 +191,10 @@ var errCrash = errors.New("crash")
 func (b *bench) crashAt(n int, after, once bool) (hit *bool) {
 	hit = new(bool)
 	at := 0
+	var mu sync.Mutex // parts are moved several at once
 	b.fault = func(c dfs.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if *hit && once {
 			return nil
 		}
@@ -268,8 +272,56 @@ func TestDiscard(t *testing.T) {
 			t.Errorf("call %d (%v): discard again: %v", n, cut, err)
 		}
 		b.check(fmt.Sprintf("call %d", n), map[string]int64{})
+		if left, err := b.fsys.List(t.Context(), "/"); err != nil || len(left) > 0 {
+			t.Errorf("call %d: directories that the job made stay: %v, %v", n, left, err)
+		}
 		if !*hit {
 			break
+		}
+	}
+}
+
+// TestDiscardKeepsParentsOfOthers: of the directories above the target, a job without output removes those that it made and nobody else
+// uses; one with output keeps them.
+func TestDiscardKeepsParentsOfOthers(t *testing.T) {
+	for _, test := range []struct{ name, before, meanwhile, want string }{
+		{"all were there", "/a/b/c", "", "/a /a/b /a/b/c"},
+		{"some were there", "/a", "", "/a"},
+		{"none were there", "", "", ""},
+		{"another job uses one", "", "/a/b/other", "/a /a/b /a/b/other"},
+	} {
+		b := newBench(t)
+		b.sink.Dir = "mem:///a/b/c/out"
+		mkdir := func(p string) {
+			t.Helper()
+			if p == "" {
+				return
+			}
+			if err := b.fsys.MkdirAll(t.Context(), p, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mkdir(test.before)
+		c := b.committer()
+		if err := b.start(c); err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		mkdir(test.meanwhile)
+		if err := c.Discard(t.Context()); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		var got []string
+		if err := dfs.Walk(t.Context(), b.fsys, "/", dfs.WalkOptions{}, func(fi dfs.FileInfo) error {
+			if fi.Path != "/" {
+				got = append(got, fi.Path)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: %q is left, want %q", test.name, got, test.want)
 		}
 	}
 }

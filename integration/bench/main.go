@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 
@@ -119,7 +120,7 @@ func compare(older, newer string) error {
 
 // bench runs what o asks for. What has been measured is written also when something failed.
 func bench(ctx context.Context, o options) error {
-	groups := chosen(append(localGroups(o.scale), yarnGroups()...), o.run)
+	groups := chosen(slices.Concat(localGroups(o.scale), yarnGroups(), hadoopGroups(o.scale)), o.run)
 	if o.list {
 		for _, g := range groups {
 			for _, c := range g.cases {

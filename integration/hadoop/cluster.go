@@ -293,6 +293,11 @@ func (c *Cluster) Env() []string {
 	return []string{"HADOOP_CONF_DIR=" + c.ConfDir(), StateEnv + "=" + c.StateDir()}
 }
 
+// Java returns the home of the Java that runs the daemons, and Hadoop's jars as a class path.
+func (c *Cluster) Java() (home, jars string) {
+	return c.spec.JavaHome, filepath.Join(jarDir(c.spec.CacheDir), "*")
+}
+
 // PID returns a daemon's process id, 0 when it does not run.
 func (c *Cluster) PID(daemon string) (int, error) {
 	if err := c.check(daemon); err != nil {

@@ -23,7 +23,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"syscall"
 	"time"
 
@@ -118,9 +117,24 @@ func compare(older, newer string) error {
 	return measure.PrintComparison(os.Stdout, old, now)
 }
 
+// constructors make the groups of rows, in the order in which they run. Scale is 1 for numbers that count.
+var constructors = []func(scale float64) []group{
+	localGroups,
+	yarnGroups,
+	hadoopGroups,
+}
+
+func allGroups(scale float64) []group {
+	var all []group
+	for _, c := range constructors {
+		all = append(all, c(scale)...)
+	}
+	return all
+}
+
 // bench runs what o asks for. What has been measured is written also when something failed.
 func bench(ctx context.Context, o options) error {
-	groups := chosen(slices.Concat(localGroups(o.scale), yarnGroups(), hadoopGroups(o.scale)), o.run)
+	groups := chosen(allGroups(o.scale), o.run)
 	if o.list {
 		for _, g := range groups {
 			for _, c := range g.cases {

@@ -37,7 +37,7 @@ func TestParse(t *testing.T) {
 // TestRowNames: rows are found again by their names.
 func TestRowNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, g := range append(localGroups(1), yarnGroups()...) {
+	for _, g := range allGroups(1) {
 		names := map[string]bool{}
 		for _, c := range g.cases {
 			if seen[c.name] || c.command == "" {

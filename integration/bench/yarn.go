@@ -22,7 +22,7 @@ import (
 )
 
 // yarnGroups are the rows on real Hadoop.
-func yarnGroups() []group {
+func yarnGroups(float64) []group {
 	command := "flott run -d -t yarn-application -p 2 keyedsum -rate 1"
 	return []group{{cases: []benchCase{
 		{name: "start on YARN, binary cached", command: command,

@@ -59,17 +59,20 @@ type deployment struct {
 	app      yarnid.ApplicationID
 }
 
-// prepare does what needs no application id yet; the job's plan, the digest of its binary and YARN's answer are had at the same time.
+// prepare does what needs no application id yet; the job's plan, the digest of its binary and YARN's answers are had at the same time.
 func (d *deployment) prepare(ctx context.Context) error {
 	var err error
 	if d.source, err = staging.FileSource(d.binary); err != nil {
 		return err
 	}
 	var fresh rmclient.NewApplication
-	g, both := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { d.plan, d.planData, err = d.makePlan(both); return })
-	g.Go(func() (err error) { d.digest, err = staging.Hash(both, d.source); return })
-	g.Go(func() (err error) { fresh, err = d.yarn.NewApplication(both); return })
+	var nodes []rmclient.Node
+	g, all := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { d.plan, d.planData, err = d.makePlan(all); return })
+	g.Go(func() (err error) { d.digest, err = staging.Hash(all, d.source); return })
+	g.Go(func() (err error) { fresh, err = d.yarn.NewApplication(all); return })
+	g.Go(func() (err error) { nodes, err = d.yarn.Nodes(all, rmclient.NodeRunning); return })
+	g.Go(func() error { return d.checkQueue(all) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -78,13 +81,6 @@ func (d *deployment) prepare(ctx context.Context) error {
 		return err
 	}
 	if err := d.sizes.fit(fresh.MaxResource); err != nil {
-		return err
-	}
-	g, both = errgroup.WithContext(ctx)
-	var nodes []rmclient.Node
-	g.Go(func() (err error) { nodes, err = d.yarn.Nodes(both, rmclient.NodeRunning); return })
-	g.Go(func() error { return d.checkQueue(both) })
-	if err := g.Wait(); err != nil {
 		return err
 	}
 	for _, w := range d.sizes.mayWait(nodes) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
+	"sync"
 	"time"
 
 	"github.com/flott-dev/flott/conf"
@@ -67,9 +68,8 @@ type session struct {
 	*settings
 	cluster *cluster.Cluster
 	rm      *rmclient.Client
-	rmName  string // by which the staging area knows the YARN RM
-	swept   chan struct{}
-	stop    context.CancelFunc
+	rmName  string         // by which the staging area knows the YARN RM
+	aside   sync.WaitGroup // the sweep
 }
 
 // open connects the command to the cluster and begins to remove what ended applications of the user left.
@@ -78,10 +78,14 @@ func (inv *invocation) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inv.connect(ctx, set)
+	s, err := inv.connect(set)
+	if err == nil {
+		s.beginSweep(ctx)
+	}
+	return s, err
 }
 
-func (inv *invocation) connect(ctx context.Context, set *settings) (*session, error) {
+func (inv *invocation) connect(set *settings) (*session, error) {
 	if err := set.hadoop.RequireYARN(); err != nil {
 		return nil, err
 	}
@@ -89,27 +93,28 @@ func (inv *invocation) connect(ctx context.Context, set *settings) (*session, er
 	if err != nil {
 		return nil, err
 	}
-	s := &session{invocation: inv, settings: set, cluster: c, swept: make(chan struct{})}
+	s := &session{invocation: inv, settings: set, cluster: c}
 	if s.rm, err = c.ResourceManager(); err == nil {
 		s.rmName, err = c.ResourceManagerName()
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	// The sweep outlives an interrupted command, but not its own patience.
-	sweeping, stop := context.WithTimeout(context.WithoutCancel(ctx), sweepPatience)
-	s.stop = stop
-	go func() {
-		defer close(s.swept)
-		s.sweep(sweeping)
-	}()
 	return s, nil
+}
+
+// beginSweep begins to remove what ended applications of the user left. The sweep outlives an interrupted command, but not its own patience.
+func (s *session) beginSweep(ctx context.Context) {
+	s.aside.Go(func() {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), sweepPatience)
+		defer stop()
+		s.sweep(ctx)
+	})
 }
 
 // Close waits for the sweep and closes all connections.
 func (s *session) Close() {
-	<-s.swept
-	s.stop()
+	s.aside.Wait()
 	_ = s.cluster.Close() // nothing of ours is half written: whoever wrote has waited for it
 }
 

@@ -19,7 +19,7 @@ func (j *job) runOnYARN(ctx context.Context) error {
 	if err := j.resolveBinary(ctx, show); err != nil {
 		return notSubmitted(interruptedOr(ctx, err))
 	}
-	s, err := j.connect(ctx, j.settings)
+	s, err := j.connect(j.settings)
 	if err != nil {
 		return notSubmitted(err)
 	}
@@ -35,6 +35,7 @@ func (j *job) runOnYARN(ctx context.Context) error {
 		return notSubmitted(interruptedOr(ctx, err))
 	}
 	r, err := d.submit(ctx)
+	s.beginSweep(ctx) // not before, for nobody waits for it
 	show.clear()
 	if err != nil {
 		return notSubmitted(interruptedOr(ctx, err))

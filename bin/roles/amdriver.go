@@ -63,9 +63,9 @@ func (am *appMaster) openDriver() error {
 	if err != nil {
 		return err
 	}
-	w := &workerLaunch{am: am}
+	am.launch = &workerLaunch{am: am}
 	am.driver, err = yarndriver.New(yarndriver.Config{
-		Session: am.session, NodeManagers: nodes, Launch: w.context, Worker: worker, Key: askKey(worker),
+		Session: am.session, NodeManagers: nodes, Launch: am.launch.context, Worker: worker, Key: askKey(worker),
 		NodeLabel: nodeLabel(am.conf), LogURL: am.logURL, Log: am.log,
 		Reachable: func(node yarnid.NodeID) bool {
 			_, ok := am.session.NMTokens().NMToken(node)
@@ -122,7 +122,7 @@ type workerLaunch struct {
 
 func (w *workerLaunch) context(amrm.Container) (*yarnpb.ContainerLaunchContextProto, error) {
 	am := w.am
-	file, err := w.launchFile()
+	file, err := w.launchFile(context.Background())
 	if err != nil {
 		return nil, err
 	}
@@ -150,14 +150,25 @@ func (w *workerLaunch) context(amrm.Container) (*yarnpb.ContainerLaunchContextPr
 	}.Context()
 }
 
+// prefetch asks for the launch file while containers are still awaited. An error is found again, and told, by the start that needs it.
+func (w *workerLaunch) prefetch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	w.am.later(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		_, _ = w.launchFile(ctx)
+	}()
+}
+
 // launchFile asks the file system for size and time of the launch file, as YARN wants them exactly.
-func (w *workerLaunch) launchFile() (launch.Resource, error) {
+func (w *workerLaunch) launchFile(ctx context.Context) (launch.Resource, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.file.URI != "" {
 		return w.file, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	uri := w.am.area.URI(w.am.area.ApplicationDir(w.am.id.Attempt.Application) + "/" + launchfile.Name)
 	fsys, path, err := w.am.cluster.Files.For(ctx, uri)

@@ -54,6 +54,7 @@ type appMaster struct {
 
 	session  *amrm.Session
 	driver   *yarndriver.Driver
+	launch   *workerLaunch
 	dialer   gateway.Dialer
 	server   *transport.Server
 	rest     *rest.Server
@@ -145,6 +146,7 @@ func (am *appMaster) prepare(ctx context.Context) error {
 	if am.area, err = am.cluster.Staging(ctx, am.file.StagingDir); err != nil {
 		return err
 	}
+	am.launch.prefetch()
 	app := am.id.Attempt.Application
 	am.job = ids.JobIDForApplication(app.String())
 	build := buildContext(am.file, am.conf, am.plan.Params)

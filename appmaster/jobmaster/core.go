@@ -27,6 +27,7 @@ type core struct {
 	slotsDue    time.Time // when the wait for slots ends the job; zero while nothing waits
 	notEnough   string    // what the ResourceManager said last about missing slots
 	dirty       bool      // the published view is out of date
+	counted     bool      // only counts of tasks in it are out of date
 }
 
 // outside carries out what a core must not do itself. All methods return at once; results come back as calls of core methods.
@@ -50,8 +51,7 @@ func newCore(now time.Time, cfg Config, out outside) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{cfg: cfg, out: out, log: cfg.Log, sched: sched, workers: map[ids.ResourceID]*worker{}, dirty: true}
-	c.pool.slots = map[ids.AllocationID]*pooled{}
+	c := &core{cfg: cfg, out: out, log: cfg.Log, sched: sched, workers: map[ids.ResourceID]*worker{}, pool: newPool(), dirty: true}
 	return c, nil
 }
 
@@ -135,7 +135,7 @@ func (c *core) waitingFor() string {
 	if !c.waiting() {
 		return ""
 	}
-	s := fmt.Sprintf("the job wants %d slots and has %d, from %d workers", c.sched.Wanted(), len(c.pool.slots), len(c.pool.count()))
+	s := fmt.Sprintf("the job wants %d slots and has %d, from %d workers", c.sched.Wanted(), len(c.pool.slots), len(c.pool.byWorker))
 	if c.notEnough != "" {
 		s += "; " + c.notEnough
 	}
@@ -192,7 +192,7 @@ func (c *core) conclude(now time.Time) error {
 	for _, w := range c.sorted() {
 		c.send(w.id, pb.FromJobMaster_builder{JobDone: pb.JobDone_builder{Reason: "the job is " + state.String()}.Build()}.Build())
 	}
-	c.pool.slots = map[ids.AllocationID]*pooled{}
+	c.pool.clear()
 	return nil
 }
 

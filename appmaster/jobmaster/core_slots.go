@@ -131,7 +131,7 @@ func (c *core) dropMissing(now time.Time, w *worker, there map[ids.AllocationID]
 }
 
 func (c *core) dropSlot(now time.Time, w *worker, a ids.AllocationID, why string) {
-	delete(c.pool.slots, a)
+	c.pool.remove(a)
 	c.step(now, scheduler.SlotRemoved{Allocation: a, Cause: scheduler.Failure{Message: why, At: now, Worker: w.id}})
 }
 
@@ -192,14 +192,13 @@ func (c *core) takeSlotLost(now time.Time, w *worker, m *pb.SlotLost) {
 
 // takeHeartbeat reads the metrics and compares the slots; what the worker lists beyond the pool it learns from our next heartbeat.
 func (c *core) takeHeartbeat(now time.Time, w *worker, m *pb.JobHeartbeat) {
-	for _, t := range m.GetTasks() {
-		a, err := gateway.AttemptFromPB(t.GetAttempt())
-		if at, ok := c.sched.Current(a); err == nil && ok && at == w.id {
-			c.step(now, scheduler.MetricsReport{Attempt: a, Metrics: metricsFromPB(t)})
-		}
-	}
 	if c.hold {
 		return
+	}
+	for _, t := range m.GetTasks() {
+		if a, err := gateway.AttemptFromPB(t.GetAttempt()); err == nil && c.sched.Report(w.id, a, metricsFromPB(t)) {
+			c.counted = true
+		}
 	}
 	there := map[ids.AllocationID]bool{}
 	for _, b := range m.GetAllocations() {

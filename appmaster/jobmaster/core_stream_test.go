@@ -297,7 +297,7 @@ func TestSurplusSlots(t *testing.T) {
 	r, l := running(t)
 	r.c.pool.wanted = 1 // as a later scheduler may want fewer
 	idle := ids.AllocationID{9}
-	r.c.pool.slots[idle] = &pooled{allocation: idle, worker: "w1", index: 2}
+	r.c.pool.add(&pooled{allocation: idle, worker: "w1", index: 2})
 	r.c.tick(r.now)
 	r.c.workers["w1"].lastSeen = r.now.Add(r.c.cfg.SlotIdleTimeout)
 	r.c.tick(r.now.Add(r.c.cfg.SlotIdleTimeout))

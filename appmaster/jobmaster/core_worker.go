@@ -251,7 +251,7 @@ func (c *core) loseWorker(now time.Time, id ids.ResourceID, cause error) {
 	delete(c.workers, id)
 	c.answer(w, c.refuse("the worker was given up: "+cause.Error(), 0), nil)
 	for _, a := range c.pool.of(id) {
-		delete(c.pool.slots, a)
+		c.pool.remove(a)
 	}
 	c.step(now, workerLost(now, id, cause))
 }

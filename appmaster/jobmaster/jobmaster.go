@@ -82,8 +82,12 @@ func (c Config) Validate() error {
 // reopenDelay lies between the second and further openings of a broken stream.
 const reopenDelay = 100 * time.Millisecond
 
-// viewDelay bounds how old a View can be while the job's state does not change.
-const viewDelay = 50 * time.Millisecond
+// viewDelay bounds how old a View can be while the job's state does not change, countsDelay how old its counts can be; both longer for a
+// job whose View takes long to make.
+const (
+	viewDelay   = 50 * time.Millisecond
+	countsDelay = time.Second
+)
 
 var (
 	// ErrOnHold: the leader has lost its certainty; nothing may be decided until it is granted anew.

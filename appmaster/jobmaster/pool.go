@@ -10,8 +10,13 @@ import (
 
 // pool is the set of slots that serve the job.
 type pool struct {
-	wanted int
-	slots  map[ids.AllocationID]*pooled
+	wanted   int
+	slots    map[ids.AllocationID]*pooled
+	byWorker map[ids.ResourceID][]*pooled // the same, by index
+}
+
+func newPool() pool {
+	return pool{slots: map[ids.AllocationID]*pooled{}, byWorker: map[ids.ResourceID][]*pooled{}}
 }
 
 type pooled struct {
@@ -29,33 +34,42 @@ func (p *pool) offer(s pooled) (accepted, added bool) {
 	if len(p.slots) >= p.wanted {
 		return false, false
 	}
-	p.slots[s.allocation] = &s
+	p.add(&s)
 	return true, true
+}
+
+func (p *pool) add(s *pooled) {
+	p.slots[s.allocation] = s
+	list := p.byWorker[s.worker]
+	at, _ := slices.BinarySearchFunc(list, s.index, func(o *pooled, index uint32) int { return cmp.Compare(o.index, index) })
+	p.byWorker[s.worker] = slices.Insert(list, at, s)
+}
+
+func (p *pool) remove(a ids.AllocationID) {
+	s := p.slots[a]
+	if s == nil {
+		return
+	}
+	delete(p.slots, a)
+	list := slices.DeleteFunc(p.byWorker[s.worker], func(o *pooled) bool { return o == s })
+	if p.byWorker[s.worker] = list; len(list) == 0 {
+		delete(p.byWorker, s.worker)
+	}
+}
+
+func (p *pool) clear() {
+	clear(p.slots)
+	clear(p.byWorker)
 }
 
 // of lists the allocations on one worker, by slot index.
 func (p *pool) of(w ids.ResourceID) []ids.AllocationID {
-	var slots []*pooled
-	for _, s := range p.slots {
-		if s.worker == w {
-			slots = append(slots, s)
-		}
-	}
-	slices.SortFunc(slots, func(a, b *pooled) int { return cmp.Compare(a.index, b.index) })
+	slots := p.byWorker[w]
 	list := make([]ids.AllocationID, len(slots))
 	for i, s := range slots {
 		list[i] = s.allocation
 	}
 	return list
-}
-
-// count counts the slots of each worker that gives some.
-func (p *pool) count() map[ids.ResourceID]int {
-	n := map[ids.ResourceID]int{}
-	for _, s := range p.slots {
-		n[s.worker]++
-	}
-	return n
 }
 
 // want changes how many slots are wanted; from then on unused ones count as idle.
@@ -67,14 +81,14 @@ func (p *pool) want(n int) {
 }
 
 // surplus removes and returns slots beyond what is wanted that have been idle for the given time, oldest first.
-func (p *pool) surplus(now time.Time, timeout time.Duration, inUse func(ids.AllocationID) bool) []pooled {
+func (p *pool) surplus(now time.Time, timeout time.Duration, inUse func(ids.ResourceID, ids.AllocationID) bool) []pooled {
 	if len(p.slots) <= p.wanted {
 		return nil
 	}
 	var idle []*pooled
 	for _, s := range p.slots {
 		switch {
-		case inUse(s.allocation):
+		case inUse(s.worker, s.allocation):
 			s.idleSince = time.Time{}
 		case s.idleSince.IsZero():
 			s.idleSince = now
@@ -88,7 +102,7 @@ func (p *pool) surplus(now time.Time, timeout time.Duration, inUse func(ids.Allo
 	idle = idle[:min(len(idle), max(0, len(p.slots)-p.wanted))]
 	var out []pooled
 	for _, s := range idle {
-		delete(p.slots, s.allocation)
+		p.remove(s.allocation)
 		out = append(out, *s)
 	}
 	return out

@@ -16,9 +16,10 @@ import (
 // shell is the outside of a core: it turns what the core asks for into goroutines of the loop and their results into messages. Its
 // fields are used on the loop only.
 type shell struct {
-	jm      *JobMaster
-	self    actor.Self[core]
-	delayed bool // a publication of the view is due
+	jm        *JobMaster
+	self      actor.Self[core]
+	delayed   time.Time     // when a publication of the view is due; zero: none is
+	notBefore time.Duration // between two publications, so that a large job's views do not cost more than a little of the time
 }
 
 var _ outside = (*shell)(nil)
@@ -117,21 +118,42 @@ func (s *shell) tickLater() {
 	})
 }
 
-// refresh publishes the view at once when the job's state has changed, else a little later, so that many messages cost one copy.
+// refresh publishes the view at once when the job's state has changed, else a little later, so that many messages cost one copy. Counts
+// alone, which come with every heartbeat, may wait longer.
 func (s *shell) refresh(c *core) {
 	switch {
-	case !c.dirty:
-	case s.jm.view.Load().State != c.sched.State():
+	case c.dirty && s.jm.view.Load().State != c.sched.State():
 		s.publish(c)
-	case !s.delayed:
-		s.delayed = true
-		s.self.After(viewDelay, func(c *core) { s.delayed = false; s.publish(c) })
+	case c.dirty:
+		s.publishWithin(max(viewDelay, s.notBefore))
+	case c.counted:
+		s.publishWithin(max(countsDelay, s.notBefore))
 	}
 }
 
+// publishWithin publishes once in a while, however often it is called.
+func (s *shell) publishWithin(d time.Duration) {
+	due := time.Now().Add(d)
+	if !s.delayed.IsZero() && !due.Before(s.delayed) {
+		return
+	}
+	s.delayed = due
+	s.self.After(d, func(c *core) {
+		if s.delayed.Equal(due) {
+			s.delayed = time.Time{}
+			s.publish(c)
+		}
+	})
+}
+
+// publishShare is the part of its time that the loop may spend on views while nothing but details changes: 1/publishShare.
+const publishShare = 20
+
 func (s *shell) publish(c *core) {
-	c.dirty = false
+	c.dirty, c.counted = false, false
+	begun := time.Now()
 	s.jm.view.Store(c.makeView())
+	s.notBefore = publishShare * time.Since(begun)
 }
 
 // openedStream is a stream on its way to the loop; if that has stopped meanwhile, it is closed.

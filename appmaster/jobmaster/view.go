@@ -31,9 +31,8 @@ func (c *core) makeView() *View {
 		View: c.sched.View(), Name: c.cfg.Plan.Name, Epoch: c.cfg.Epoch, Plan: c.cfg.Plan, Graph: c.cfg.Graph,
 		WaitingFor: c.waitingFor(), OnHold: c.hold,
 	}
-	slots := c.pool.count()
 	for _, w := range c.sorted() {
-		v.Workers = append(v.Workers, Worker{ID: w.id, Address: w.address, Connected: w.ready(), Slots: slots[w.id]})
+		v.Workers = append(v.Workers, Worker{ID: w.id, Address: w.address, Connected: w.ready(), Slots: len(c.pool.byWorker[w.id])})
 	}
 	return v
 }

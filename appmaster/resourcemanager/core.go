@@ -1,6 +1,7 @@
 package resourcemanager
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -20,6 +21,8 @@ type core struct {
 	wake    func()                                    // some deadline may have come nearer
 	slots   *slotmanager.Manager
 	workers map[ids.ResourceID]*worker
+	count   [numWorkerStates]int // workers by state
+	due     time.Time            // no worker's deadline is before this; zero: none has one
 
 	wanted   int  // workers, as the slot manager declared
 	asked    int  // as last told to the driver and not yet announced
@@ -31,27 +34,19 @@ type core struct {
 	coolUntil time.Time
 	settled   time.Time // until when previous workers may still come before new ones are asked for
 
-	requests    map[ids.RequestID]request
 	lastRequest ids.RequestID
 	reason      string // why workers do not come
 	jobs        map[ids.JobID]bool
 	gone        func() // called whenever a worker is forgotten
 }
 
-// request is a question on a worker's stream that is not answered yet.
-type request struct {
-	conn   *connection
-	answer func(failure *pb.Failure) slotmanager.Event
-}
-
 func newCore(cfg Config, now func() time.Time) *core {
 	return &core{
 		cfg: cfg, log: cfg.Log, now: now,
 		redial: func(ids.ResourceID, *connection) {}, wake: func() {}, gone: func() {},
-		slots:    slotmanager.New(cfg.Slots),
-		workers:  make(map[ids.ResourceID]*worker),
-		requests: make(map[ids.RequestID]request),
-		jobs:     make(map[ids.JobID]bool),
+		slots:   slotmanager.New(cfg.Slots),
+		workers: make(map[ids.ResourceID]*worker),
+		jobs:    make(map[ids.JobID]bool),
 	}
 }
 
@@ -108,7 +103,7 @@ func (c *core) ask(id ids.ResourceID, message func(ids.RequestID) *pb.FromResour
 		return
 	}
 	c.lastRequest++
-	c.requests[c.lastRequest] = request{w.conn, answer}
+	w.conn.requests[c.lastRequest] = answer
 	c.send(w, message(c.lastRequest))
 }
 
@@ -128,13 +123,10 @@ func (c *core) balance() {
 	if c.ending {
 		missing = 0
 	}
-	for _, w := range c.inState(starting) {
-		if missing >= 0 {
-			break
-		}
-		if !w.previous {
+	if missing < 0 && c.count[starting] > 0 {
+		surplus := c.choose(func(w *worker) bool { return w.state == starting && !w.previous })
+		for _, w := range surplus[:min(len(surplus), -missing)] {
 			c.dismiss(w, "no longer needed")
-			missing++
 		}
 	}
 	outstanding := max(0, missing)
@@ -148,25 +140,37 @@ func (c *core) balance() {
 }
 
 // known counts the workers that are here or on their way.
-func (c *core) known() int {
-	return len(c.workers) - len(c.inState(leaving))
-}
+func (c *core) known() int { return len(c.workers) - c.count[leaving] }
 
-// inState returns the workers in a state, newest name last, so that decisions are reproducible.
-func (c *core) inState(s workerState) []*worker {
+// choose returns workers by name, so that decisions are reproducible.
+func (c *core) choose(which func(*worker) bool) []*worker {
 	var ws []*worker
 	for _, w := range c.workers {
-		if w.state == s {
+		if which(w) {
 			ws = append(ws, w)
 		}
 	}
-	slices.SortFunc(ws, func(a, b *worker) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(ws, func(a, b *worker) int { return cmp.Compare(a.ID, b.ID) })
 	return ws
+}
+
+// add makes a worker known.
+func (c *core) add(w *worker) {
+	c.workers[w.ID] = w
+	c.count[w.state]++
+	c.considerDue(w)
+}
+
+func (c *core) forget(w *worker) {
+	delete(c.workers, w.ID)
+	c.count[w.state]--
+}
+
+func (c *core) move(w *worker, to workerState) {
+	c.count[w.state]--
+	w.state = to
+	c.count[to]++
+	c.considerDue(w)
 }
 
 // dismiss tells a worker to exit and makes the driver end it.
@@ -176,7 +180,7 @@ func (c *core) dismiss(w *worker, reason string) {
 	}
 	c.log.Info("releasing worker", "worker", string(w.ID), "reason", reason)
 	c.send(w, goodbye(reason))
-	w.state = leaving
+	c.move(w, leaving)
 	c.cfg.Driver.Release(c.cfg.Epoch, w.ID, reason)
 }
 
@@ -184,57 +188,72 @@ func goodbye(reason string) *pb.FromResourceManager {
 	return pb.FromResourceManager_builder{Goodbye: pb.Goodbye_builder{Reason: reason, Exit: true}.Build()}.Build()
 }
 
-// tick runs at heartbeats and deadlines.
+// tick runs when a deadline may have come.
 func (c *core) tick() {
 	now := c.now()
-	for _, w := range c.inState(starting) {
-		if !w.deadline.IsZero() && !now.Before(w.deadline) {
+	late := c.choose(func(w *worker) bool { due := c.deadline(w); return !due.IsZero() && !now.Before(due) })
+	for _, w := range late {
+		if w.state == starting {
 			c.log.Warn("worker did not register in time", "worker", string(w.ID), "node", w.Node)
 			c.startFailed(now)
 			c.dismiss(w, fmt.Sprintf("did not register within %s (resourcemanager.taskmanager-registration.timeout)",
 				c.cfg.RegistrationTimeout))
 		}
 	}
-	for _, w := range c.inState(registered) {
-		if silent := now.Sub(w.conn.seen); silent >= c.cfg.HeartbeatTimeout {
+	for _, w := range late {
+		if w.state == registered {
 			c.lose(w, fmt.Errorf("worker %s on %s has been silent for %s (heartbeat.timeout)", w.ID, w.Node,
-				silent.Round(time.Millisecond)))
+				now.Sub(w.conn.seen).Round(time.Millisecond)))
 		}
+	}
+	c.due = time.Time{}
+	for _, w := range c.workers {
+		c.considerDue(w)
 	}
 	c.step(slotmanager.Tick{})
 }
 
-// beat sends a heartbeat to every worker.
+// deadline is when a worker is given up, or the zero time.
+func (c *core) deadline(w *worker) time.Time {
+	switch {
+	case w.state == starting:
+		return w.deadline
+	case w.state == registered && w.conn != nil:
+		return w.conn.seen.Add(c.cfg.HeartbeatTimeout)
+	}
+	return time.Time{}
+}
+
+// considerDue keeps c.due not after the worker's deadline. Heartbeats, which move a deadline away, leave it to the next tick.
+func (c *core) considerDue(w *worker) {
+	c.due = earlier(c.due, c.deadline(w))
+}
+
+// beat sends a heartbeat to every worker, the same frozen message.
 func (c *core) beat() {
+	m := pb.FromResourceManager_builder{Heartbeat: pb.ResourceManagerHeartbeat_builder{Hold: c.hold}.Build()}.Build()
 	for _, w := range c.workers {
-		c.send(w, pb.FromResourceManager_builder{
-			Heartbeat: pb.ResourceManagerHeartbeat_builder{Hold: c.hold}.Build(),
-		}.Build())
+		c.send(w, m)
 	}
 }
 
-// nextDeadline is when tick is due next, or the zero time.
+// nextDeadline is when tick is due next, perhaps a little early, or the zero time.
 func (c *core) nextDeadline() time.Time {
-	next := c.slots.NextDeadline()
-	consider := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	for _, w := range c.workers {
-		switch w.state {
-		case starting:
-			consider(w.deadline)
-		case registered:
-			consider(w.conn.seen.Add(c.cfg.HeartbeatTimeout))
-		}
-	}
+	next := earlier(c.slots.NextDeadline(), c.due)
 	if now := c.now(); now.Before(c.coolUntil) {
-		consider(c.coolUntil)
+		next = earlier(next, c.coolUntil)
 	} else if now.Before(c.settled) {
-		consider(c.settled)
+		next = earlier(next, c.settled)
 	}
 	return next
+}
+
+// earlier of two moments; the zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // lose forgets a registered worker that is given up, and ends what may be left of it.
@@ -250,20 +269,12 @@ func (c *core) disconnect(w *worker, cause error) {
 	}
 	conn := w.conn
 	w.conn = nil
-	c.dropRequests(conn)
+	clear(conn.requests)
 	if conn.link != nil {
 		conn.link.Close(cause)
 	}
 	c.cfg.Jobs.WorkerGone(w.ID, cause)
 	c.step(slotmanager.Unregister{Worker: w.ID})
-}
-
-func (c *core) dropRequests(conn *connection) {
-	for id, r := range c.requests {
-		if r.conn == conn {
-			delete(c.requests, id)
-		}
-	}
 }
 
 // startFailed counts a failed start; too many within a minute stop asking for a while.

@@ -10,7 +10,7 @@ func (e Owned) apply(c *core) {
 	now := c.now()
 	c.attached = true
 	for _, w := range e.Workers {
-		c.workers[w.ID] = &worker{Worker: w, state: starting, previous: true, deadline: now.Add(c.cfg.RegistrationTimeout)}
+		c.add(&worker{Worker: w, state: starting, previous: true, deadline: now.Add(c.cfg.RegistrationTimeout)})
 	}
 	if len(e.Workers) > 0 {
 		c.settled = now.Add(c.cfg.RecoveryTimeout)
@@ -24,7 +24,7 @@ func (e Starting) apply(c *core) {
 		return // announced twice
 	}
 	c.log.Info("worker starting", "worker", string(e.Worker.ID), "node", e.Worker.Node)
-	c.workers[e.Worker.ID] = &worker{Worker: e.Worker, state: starting, deadline: c.now().Add(c.cfg.RegistrationTimeout)}
+	c.add(&worker{Worker: e.Worker, state: starting, deadline: c.now().Add(c.cfg.RegistrationTimeout)})
 	c.asked = max(0, c.asked-1)
 	c.setReason("")
 	c.balance()
@@ -34,7 +34,7 @@ func (e Starting) apply(c *core) {
 func (e Found) apply(c *core) {
 	if c.workers[e.Worker.ID] == nil {
 		now := c.now()
-		c.workers[e.Worker.ID] = &worker{Worker: e.Worker, state: starting, previous: true, deadline: now.Add(c.cfg.RegistrationTimeout)}
+		c.add(&worker{Worker: e.Worker, state: starting, previous: true, deadline: now.Add(c.cfg.RegistrationTimeout)})
 		c.balance()
 		c.wake()
 	}
@@ -54,7 +54,7 @@ func (e Gone) apply(c *core) {
 		c.startFailed(c.now())
 		c.lastStartFailure(cause)
 	}
-	delete(c.workers, e.Worker)
+	c.forget(w)
 	c.disconnect(w, cause)
 	c.balance()
 	c.wake()

@@ -55,12 +55,13 @@ func (c *core) accept(req *pb.RegisterTaskExecutorRequest, instance ids.Instance
 	}
 	if old := w.conn; old != nil {
 		c.log.Info("worker registered again", "worker", string(id))
-		c.dropRequests(old)
+		clear(old.requests)
 		if old.link != nil {
 			old.link.Close(errNotCurrent)
 		}
 	}
-	w.conn = &connection{instance: instance, request: req, link: l, seen: c.now()}
+	w.conn = &connection{instance: instance, request: req, link: l, seen: c.now(), requests: make(map[ids.RequestID]answer)}
+	c.considerDue(w)
 	c.wake()
 	return c.success(instance)
 }
@@ -93,28 +94,29 @@ func (c *core) receive(id ids.ResourceID, conn *connection, l link, m *pb.ToReso
 // asked for is in the list, or was never done.
 func (c *core) inventory(w *worker, report *pb.SlotReport) {
 	conn := w.conn
-	c.dropRequests(conn)
+	clear(conn.requests)
 	if !conn.listed {
 		c.log.Info("worker registered", "worker", string(w.ID), "address", conn.request.GetAddress(), "node", w.Node,
 			"slots", len(report.GetSlots()))
 	}
 	conn.listed = true
 	if w.state == starting {
-		w.state = registered
+		c.move(w, registered)
 	}
-	if len(c.inState(starting)) == 0 {
+	if c.count[starting] == 0 {
 		c.settled = time.Time{}
 	}
 	c.step(slotmanager.Register{Worker: w.ID, Instance: conn.instance, Slots: statuses(report)})
 }
 
 func (c *core) answered(conn *connection, resp *pb.Response) {
-	r, ok := c.requests[ids.RequestID(resp.GetRequestId())]
-	if !ok || r.conn != conn {
+	id := ids.RequestID(resp.GetRequestId())
+	event, ok := conn.requests[id]
+	if !ok {
 		return
 	}
-	delete(c.requests, ids.RequestID(resp.GetRequestId()))
-	c.step(r.answer(resp.GetFailure()))
+	delete(conn.requests, id)
+	c.step(event(resp.GetFailure()))
 }
 
 // broken notes that a stream has ended. It is opened again at once; whether the worker lives shows by the heartbeat timeout, or by what

@@ -102,7 +102,7 @@ func New(cfg Config) (*ResourceManager, error) {
 		rm.self = self
 		c := newCore(cfg, self.Now)
 		c.redial = func(id ids.ResourceID, conn *connection) { rm.reopen(id, conn) }
-		c.wake = alarm(self)
+		c.wake = alarm(self, c)
 		return c
 	}, actor.Config[core]{OnStop: (*core).stop})
 	return rm, nil
@@ -132,29 +132,27 @@ func (c *core) stop() {
 	}
 }
 
-// alarm returns the core's wake: it keeps one timer, for the nearest deadline.
-func alarm(self actor.Self[core]) func() {
+// alarm returns the core's wake, which runs on the loop: it keeps one timer, for the nearest deadline. When that has moved away, the timer
+// is left alone and the tick finds nothing to do: workers' deadlines move with every heartbeat.
+func alarm(self actor.Self[core], c *core) func() {
 	var cancel func() bool
 	var armed time.Time
 	var wake func()
-	schedule := func(c *core) {
+	wake = func() {
 		next := c.nextDeadline()
-		if next.Equal(armed) {
+		if next.IsZero() || !armed.IsZero() && !next.Before(armed) {
 			return
 		}
 		if cancel != nil {
 			cancel()
 		}
-		cancel, armed = nil, next
-		if !next.IsZero() {
-			cancel = self.After(max(0, next.Sub(self.Now())), func(c *core) {
-				armed = time.Time{}
-				c.tick()
-				wake()
-			})
-		}
+		armed = next
+		cancel = self.After(max(0, next.Sub(self.Now())), func(c *core) {
+			cancel, armed = nil, time.Time{}
+			c.tick()
+			wake()
+		})
 	}
-	wake = func() { self.Post(schedule) }
 	return wake
 }
 
@@ -337,7 +335,7 @@ func (rm *ResourceManager) Overview(ctx context.Context) (Overview, error) {
 func (rm *ResourceManager) Workers(ctx context.Context) ([]View, error) {
 	return actor.Call(ctx, rm.loop, func(c *core) ([]View, error) {
 		var out []View
-		for _, w := range c.inState(registered) {
+		for _, w := range c.choose(func(w *worker) bool { return w.state == registered }) {
 			out = append(out, View{
 				Worker: w.Worker, Registration: w.conn.request, LastHeartbeat: w.conn.seen,
 				FreeSlots: c.slots.FreeSlots(w.ID), State: w.state.String(),

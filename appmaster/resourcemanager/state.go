@@ -3,6 +3,7 @@ package resourcemanager
 import (
 	"time"
 
+	"github.com/flott-dev/flott/appmaster/slotmanager"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
 )
@@ -17,6 +18,7 @@ const (
 	starting   workerState = iota // announced by the driver
 	registered                    // its first inventory has come
 	leaving                       // released or told to exit; only its end is awaited
+	numWorkerStates
 )
 
 func (s workerState) String() string { return [...]string{"starting", "registered", "leaving"}[s] }
@@ -44,7 +46,12 @@ type connection struct {
 	redials  int  // in a row without success
 	seen     time.Time
 	listed   bool // the first inventory has come
+	// requests are the questions on the stream that are not answered yet.
+	requests map[ids.RequestID]answer
 }
+
+// answer makes an event of what a worker says to a question; nil: yes.
+type answer func(failure *pb.Failure) slotmanager.Event
 
 // View is a worker as REST shows it.
 type View struct {

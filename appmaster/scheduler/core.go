@@ -82,6 +82,17 @@ func (s *Scheduler) on(keep func(*execution) bool) []*execution {
 	return found
 }
 
+// in returns the executions in one slot of a worker.
+func (s *Scheduler) in(w ids.ResourceID, a ids.AllocationID) []*execution {
+	var found []*execution
+	for _, e := range s.byWorker[w] {
+		if e.slot.Allocation == a {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
 func (s *Scheduler) schedule(now time.Time) {
 	if !s.moveJob(now, jobScheduled) {
 		return
@@ -95,26 +106,32 @@ func (s *Scheduler) schedule(now time.Time) {
 }
 
 func (s *Scheduler) addSlot(now time.Time, slot Slot) {
+	if s.slots[slot.Allocation] == nil {
+		s.slotsOf[slot.Worker] = append(s.slotsOf[slot.Worker], slot.Allocation)
+	}
 	s.slots[slot.Allocation] = &slot
 	s.place(now)
 }
 
 func (s *Scheduler) removeSlot(now time.Time, a ids.AllocationID, cause Failure) {
+	slot := s.slots[a]
+	if slot == nil {
+		return
+	}
 	delete(s.slots, a)
-	s.lose(now, s.on(func(e *execution) bool { return e.slot != nil && e.slot.Allocation == a }), cause)
+	s.slotsOf[slot.Worker] = slices.DeleteFunc(s.slotsOf[slot.Worker], func(b ids.AllocationID) bool { return a == b })
+	s.lose(now, s.in(slot.Worker, a), cause)
 }
 
 func (s *Scheduler) loseWorker(now time.Time, w ids.ResourceID, cause Failure) {
-	for a, slot := range s.slots {
-		if slot.Worker == w {
-			delete(s.slots, a)
-		}
+	for _, a := range s.slotsOf[w] {
+		delete(s.slots, a)
 	}
+	delete(s.slotsOf, w)
 	if s.job == JobFailing && s.cause.Worker == w && s.cause.Task == "" {
 		s.cause = cause // a second word about the same loss: the ResourceManager's, who knows how the process ended
 	}
-	there := s.on(func(e *execution) bool { return e.slot != nil && e.slot.Worker == w })
-	if len(there) > 0 {
+	if there := s.byWorker[w]; len(there) > 0 {
 		s.lose(now, there, cause) // its loss may be behind what was blamed before, even when none of its tasks is left to fail
 	}
 }
@@ -220,10 +237,10 @@ func (s *Scheduler) inventory(now time.Time, inv Inventory) {
 	if len(again) > 0 {
 		s.emit(CancelTasks{Worker: inv.Worker, Attempts: again})
 	}
-	missing := s.on(func(e *execution) bool {
-		return e.slot != nil && e.slot.Worker == inv.Worker && e.state >= TaskDeploying && !e.state.Terminal() && !there[e.id]
-	})
-	for _, e := range missing {
+	for _, e := range s.byWorker[inv.Worker] {
+		if e.state < TaskDeploying || e.state.Terminal() || there[e.id] {
+			continue
+		}
 		cause := s.inTask(now, e, Failure{Message: "the worker no longer has the task"})
 		s.lose(now, []*execution{e}, cause)
 	}

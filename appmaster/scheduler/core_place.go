@@ -20,6 +20,7 @@ func (s *Scheduler) place(now time.Time) {
 	for _, v := range s.vertices {
 		for _, e := range v.tasks {
 			e.slot = slots[slotOf(int(e.id.Subtask), len(v.tasks), len(slots))]
+			s.byWorker[e.slot.Worker] = append(s.byWorker[e.slot.Worker], e)
 			s.move(now, now, e, taskDeploy)
 		}
 	}

@@ -51,11 +51,6 @@ type (
 		Executions  []TaskUpdate
 		Undelivered []ids.ExecutionAttemptID
 	}
-	// MetricsReport: the running counts of one execution.
-	MetricsReport struct {
-		Attempt ids.ExecutionAttemptID
-		Metrics Metrics
-	}
 	// Cancel: somebody wants the job to end as CANCELED.
 	Cancel struct{}
 	// Fail: the job cannot go on, for a reason outside its tasks (coordinator, no slots, commit).
@@ -64,18 +59,17 @@ type (
 	Concluded struct{}
 )
 
-func (Initialized) event()   {}
-func (Schedule) event()      {}
-func (SlotAdded) event()     {}
-func (SlotRemoved) event()   {}
-func (WorkerLost) event()    {}
-func (AttemptsLost) event()  {}
-func (TaskUpdate) event()    {}
-func (Inventory) event()     {}
-func (MetricsReport) event() {}
-func (Cancel) event()        {}
-func (Fail) event()          {}
-func (Concluded) event()     {}
+func (Initialized) event()  {}
+func (Schedule) event()     {}
+func (SlotAdded) event()    {}
+func (SlotRemoved) event()  {}
+func (WorkerLost) event()   {}
+func (AttemptsLost) event() {}
+func (TaskUpdate) event()   {}
+func (Inventory) event()    {}
+func (Cancel) event()       {}
+func (Fail) event()         {}
+func (Concluded) event()    {}
 
 // Effect is one thing that the caller of Step has to do, in the order of the result.
 type Effect interface{ effect() }

@@ -21,6 +21,8 @@ type Scheduler struct {
 	vertices []*vertex
 	byVertex map[ids.VertexID]*vertex
 	slots    map[ids.AllocationID]*Slot
+	slotsOf  map[ids.ResourceID][]ids.AllocationID
+	byWorker map[ids.ResourceID][]*execution // that have been given slots, in the order of the graph
 
 	job       JobState
 	reached   [numJobStates]time.Time
@@ -69,7 +71,8 @@ type Phases struct {
 
 // New returns the scheduler of a job in state INITIALIZING.
 func New(now time.Time, cfg Config) (*Scheduler, error) {
-	s := &Scheduler{cfg: cfg, byVertex: map[ids.VertexID]*vertex{}, slots: map[ids.AllocationID]*Slot{}, changed: now}
+	s := &Scheduler{cfg: cfg, byVertex: map[ids.VertexID]*vertex{}, slots: map[ids.AllocationID]*Slot{},
+		slotsOf: map[ids.ResourceID][]ids.AllocationID{}, byWorker: map[ids.ResourceID][]*execution{}, changed: now}
 	if cfg.Graph == nil || len(cfg.Graph.Vertices) == 0 {
 		return nil, fmt.Errorf("schedule job %s: the graph has no vertices", cfg.Job)
 	}
@@ -116,11 +119,6 @@ func (s *Scheduler) Step(now time.Time, ev Event) []Effect {
 		s.update(now, ev)
 	case Inventory:
 		s.inventory(now, ev)
-	case MetricsReport:
-		if e := s.lookup(ev.Attempt); e != nil && !e.state.Terminal() {
-			e.metrics = ev.Metrics
-			e.vertex.view = nil
-		}
 	case Cancel:
 		s.cancel(now)
 	case Fail:
@@ -147,19 +145,20 @@ func (s *Scheduler) Placed() bool { return s.placed }
 // Ended says whether the last execution has ended and Ended has been said.
 func (s *Scheduler) Ended() bool { return s.ended }
 
-// InUse says whether an execution is, or keeps a final state, in the slot.
-func (s *Scheduler) InUse(a ids.AllocationID) bool {
-	if s.job.Terminal() {
+// InUse says whether an execution is, or keeps a final state, in a worker's slot.
+func (s *Scheduler) InUse(w ids.ResourceID, a ids.AllocationID) bool {
+	return !s.job.Terminal() && len(s.in(w, a)) > 0
+}
+
+// Report takes the running counts of an execution from the worker that has it; it says whether they changed anything.
+func (s *Scheduler) Report(from ids.ResourceID, a ids.ExecutionAttemptID, m Metrics) bool {
+	e := s.lookup(a)
+	if e == nil || e.slot == nil || e.slot.Worker != from || e.state.Terminal() || e.metrics == m {
 		return false
 	}
-	for _, v := range s.vertices {
-		for _, e := range v.tasks {
-			if e.slot != nil && e.slot.Allocation == a {
-				return true
-			}
-		}
-	}
-	return false
+	e.metrics = m
+	e.vertex.view = nil
+	return true
 }
 
 // Knows says whether the attempt is the present one of its subtask, alive or ended.

@@ -95,7 +95,9 @@ func TestViewShares(t *testing.T) {
 	s.Step(now, SlotAdded{Slot: Slot{Allocation: ids.AllocationID{1}, Worker: "w"}})
 	s.Step(now, update("w", "a/0", "RUNNING", nil))
 	before := s.View()
-	s.Step(now, MetricsReport{Attempt: attempt("a/0"), Metrics: Metrics{RecordsOut: 5}})
+	if s.Report("other", attempt("a/0"), Metrics{RecordsOut: 4}) || !s.Report("w", attempt("a/0"), Metrics{RecordsOut: 5}) {
+		t.Error("counts of another worker were taken, or those of the right one were not")
+	}
 	after := s.View()
 	if before.Vertices[1] != after.Vertices[1] {
 		t.Error("an unchanged vertex was copied")
@@ -104,11 +106,11 @@ func TestViewShares(t *testing.T) {
 		t.Errorf("records out before %d, after %d, want 0 and 5", b, a)
 	}
 	s.Step(now, update("w", "a/0", "FINISHED", nil))
-	s.Step(now, MetricsReport{Attempt: attempt("a/0"), Metrics: Metrics{RecordsOut: 6}})
+	s.Report("w", attempt("a/0"), Metrics{RecordsOut: 6})
 	if got := s.View().Vertices[0].Metrics.RecordsOut; got != 5 {
 		t.Errorf("records out after the end = %d, want 5", got)
 	}
-	if !s.InUse(ids.AllocationID{1}) || s.InUse(ids.AllocationID{2}) {
+	if !s.InUse("w", ids.AllocationID{1}) || s.InUse("w", ids.AllocationID{2}) {
 		t.Error("InUse is wrong")
 	}
 }

@@ -1,6 +1,7 @@
 package slotmanager
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -46,10 +47,9 @@ type Register struct {
 	Slots    []SlotStatus
 }
 
-func (e Register) apply(m *Manager, now time.Time) {
+func (e Register) apply(m *Manager, _ time.Time) {
 	m.remove(e.Worker)
-	_, slots, _ := m.Overview()
-	if m.cfg.MaxSlots > 0 && slots+len(e.Slots) > m.cfg.MaxSlots {
+	if m.cfg.MaxSlots > 0 && m.total()+len(e.Slots) > m.cfg.MaxSlots {
 		m.emit(Reject{Worker: e.Worker, Instance: e.Instance, Limit: m.cfg.MaxSlots})
 		return
 	}
@@ -57,8 +57,7 @@ func (e Register) apply(m *Manager, now time.Time) {
 	for i, s := range e.Slots {
 		w.slots[i] = reported(s)
 	}
-	m.workers[e.Worker] = w
-	m.order = append(m.order, e.Worker)
+	m.add(w)
 }
 
 // Report is a later slot report of a registered worker. Slots being allocated keep the manager's view: the report may
@@ -76,7 +75,7 @@ func (e Report) apply(m *Manager, _ time.Time) {
 	}
 	for i, s := range e.Slots {
 		if i < len(w.slots) && w.slots[i].state != pending {
-			w.slots[i] = reported(s)
+			m.set(w, i, reported(s))
 		}
 	}
 }
@@ -102,16 +101,15 @@ func (e Allocated) apply(m *Manager, _ time.Time) {
 	if w == nil {
 		return
 	}
-	for i := range w.slots {
-		s := &w.slots[i]
+	for i, s := range w.slots {
 		if s.state != pending || s.allocation != e.Allocation {
 			continue
 		}
+		s.state = taken
 		if e.Refused {
-			*s = slot{state: doubtful}
-		} else {
-			s.state = taken
+			s = slot{state: doubtful}
 		}
+		m.set(w, i, s)
 	}
 }
 
@@ -127,9 +125,9 @@ func (e SlotFreed) apply(m *Manager, _ time.Time) {
 	if w == nil {
 		return
 	}
-	for i := range w.slots {
-		if w.slots[i].state != free && w.slots[i].allocation == e.Allocation {
-			w.slots[i] = slot{}
+	for i, s := range w.slots {
+		if s.state != free && s.allocation == e.Allocation {
+			m.set(w, i, slot{})
 		}
 	}
 }
@@ -145,11 +143,22 @@ func (e Unregister) apply(m *Manager, _ time.Time) { m.remove(e.Worker) }
 type Tick struct{}
 
 func (Tick) apply(m *Manager, now time.Time) {
-	for _, id := range m.order {
-		w := m.workers[id]
-		if !m.mayRelease() || w.idleSince.IsZero() || w.releasing || now.Before(w.idleSince.Add(m.cfg.IdleTimeout)) {
-			continue
+	if !m.mayRelease() || m.idleDue.IsZero() || now.Before(m.idleDue) {
+		return
+	}
+	m.idleDue = time.Time{}
+	var due []*worker
+	for _, w := range m.workers {
+		switch {
+		case w.idleSince.IsZero() || w.releasing:
+		case now.Before(w.idleSince.Add(m.cfg.IdleTimeout)):
+			m.considerIdle(w)
+		default:
+			due = append(due, w)
 		}
+	}
+	slices.SortFunc(due, func(a, b *worker) int { return cmp.Compare(a.sequence, b.sequence) })
+	for _, w := range due {
 		w.releasing = true
 		m.emit(AskRelease{Worker: w.id, Instance: w.instance})
 	}
@@ -168,8 +177,9 @@ func (e CanRelease) apply(m *Manager, now time.Time) {
 		return
 	}
 	w.releasing = false
-	if !e.Yes || w.count(free) < len(w.slots) {
+	if !e.Yes || !w.idle() {
 		w.idleSince = now
+		m.touched = append(m.touched, w)
 		return
 	}
 	m.remove(e.Worker)
@@ -182,11 +192,4 @@ func (m *Manager) current(id ids.ResourceID, instance ids.InstanceID) *worker {
 		return w
 	}
 	return nil
-}
-
-func (m *Manager) remove(id ids.ResourceID) {
-	if _, ok := m.workers[id]; ok {
-		delete(m.workers, id)
-		m.order = slices.DeleteFunc(m.order, func(o ids.ResourceID) bool { return o == id })
-	}
 }

@@ -7,7 +7,7 @@ HADOOPCTL := $(GO) run ./integration/hadoop/hadoopctl
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test race bench bench-compare demo nightly fuzz-short generate hadoop-up hadoop-down clean
+.PHONY: help build check test race bench bench-compare demo demo-docker nightly fuzz-short generate hadoop-up hadoop-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-compare: ## what moved between two runs of make bench: OLD=<file> NEW=<fil
 
 demo: ## WordCount over Go's own sources on real YARN, from nothing
 	@$(GO) run ./integration/demo
+
+demo-docker: ## WordCount on Hadoop in containers, three NodeManagers, from nothing; DEMO="-runner compose|docker-compose|plain"
+	@$(GO) run ./integration/docker $(DEMO)
 
 nightly: ## what takes longer than make test
 	@$(GOTEST) nightly

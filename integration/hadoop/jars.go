@@ -74,6 +74,20 @@ func renderPOM(version string, deps []artifact) string {
 
 func jarDir(cacheDir string) string { return filepath.Join(cacheDir, "jars") }
 
+// FetchJars returns the directory of Hadoop's jars in the user's cache, where it puts them unless they are there.
+func FetchJars(ctx context.Context, progress func(string)) (string, error) {
+	o := Options{CacheDir: DefaultCacheDir(), Progress: progress}
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
+		return "", fmt.Errorf("fetch Hadoop jars: %w", err)
+	}
+	unlock, err := lockStart(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	return jarDir(o.CacheDir), ensureJars(ctx, o.CacheDir, progress)
+}
+
 // ensureJars resolves the class path into the cache, once per user. The caller holds the start lock.
 func ensureJars(ctx context.Context, cacheDir string, progress func(string)) error {
 	if _, err := os.Stat(jarDir(cacheDir)); err == nil {

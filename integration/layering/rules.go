@@ -59,7 +59,7 @@ var thirdParty = []struct {
 		"moves file bytes to and from DataNodes; one test links its messages beside ours"},
 	{"github.com/google/go-cmp", []string{anywhere}, true, "differences in test messages"},
 	{"github.com/spf13/pflag", []string{"bin"}, false, "command lines in Flink's style (-D, -t, -pn)"},
-	{"go.yaml.in/yaml/v3", []string{"conf"}, false, "config.yaml, with line numbers"},
+	{"go.yaml.in/yaml/v3", []string{"conf", "integration/docker"}, false, "config.yaml, with line numbers; the compose file of the demo in Docker"},
 	{"golang.org/x/sync", []string{"rpc", "yarn", "zkha", "appmaster", "taskrunner", "bin", "integration"}, false, "errgroup"},
 	{"golang.org/x/sys", []string{"taskrunner", "bin", "yarn/dfs"}, false, "mapped memory, process limits, rename without overwrite"},
 	{"golang.org/x/term", []string{"bin"}, false, "whether progress goes to a terminal, and how wide it is"},

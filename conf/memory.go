@@ -27,8 +27,13 @@ func (s TaskManagerMemorySpec) TotalFlink() MemorySize {
 // Process is the size of the container.
 func (s TaskManagerMemorySpec) Process() MemorySize { return s.TotalFlink() + s.Metaspace + s.Overhead }
 
-// GoMemLimit is the GOMEMLIMIT of the worker: everything but the reserve and the network pool, which lies outside the Go heap.
-func (s TaskManagerMemorySpec) GoMemLimit() MemorySize { return s.TotalFlink() - s.Network }
+// HeapFloor is an allocation that a worker never touches, so that it counts on the Go heap and is not resident: the garbage collector, which
+// runs when the heap has doubled, does not run every few MiB.
+const HeapFloor = 32 * MiB
+
+// GoMemLimit is the GOMEMLIMIT of the worker: everything but the reserve and the network pool, which lies outside the Go heap, and the
+// heap floor, which takes no memory, on top.
+func (s TaskManagerMemorySpec) GoMemLimit() MemorySize { return s.TotalFlink() - s.Network + HeapFloor }
 
 // PerSlot returns the share of one of n slots. What is not given to slots (framework, reserve) is zero in it.
 func (s TaskManagerMemorySpec) PerSlot(n int) TaskManagerMemorySpec {

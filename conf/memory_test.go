@@ -65,8 +65,8 @@ func TestTaskManagerMemory(t *testing.T) {
 			}
 		})
 	}
-	if got := shipped.GoMemLimit(); got != 1152*MiB {
-		t.Errorf("GOMEMLIMIT = %v, want 1152m", got)
+	if got := shipped.GoMemLimit(); got != (1152+32)*MiB {
+		t.Errorf("GOMEMLIMIT = %v, want 1152m and the heap floor", got)
 	}
 	if got, want := shipped.PerSlot(2), (TaskManagerMemorySpec{TaskHeap: 192 * MiB, Network: 64 * MiB, Managed: 256 * MiB}); got != want {
 		t.Errorf("share of a slot = %+v", got)
@@ -238,7 +238,7 @@ func TestVmem(t *testing.T) {
 	if got, want := am.VmemNeeded(), 1550+20+576; got != want {
 		t.Errorf("ApplicationMaster needs %d MiB, want %d", got, want)
 	}
-	if got, want := worker.VmemNeeded(), 1550+20+1152+128; got != want {
+	if got, want := worker.VmemNeeded(), 1550+20+1152+32+128; got != want {
 		t.Errorf("worker needs %d MiB, want %d", got, want)
 	}
 	if err := CheckVmem(am.Process().MiB(), am.VmemNeeded(), 2.1, "x"); err != nil {

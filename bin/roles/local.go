@@ -28,6 +28,8 @@ import (
 
 // runLocal runs the job in this process: the components of the AM and one worker. All arguments are the job's.
 func runLocal(ctx context.Context, env environment, prog program.Program) error {
+	defer holdHeapFloor()()
+	raiseMemoryLimit()
 	file, cfg, hadoop, err := localSettings(env)
 	if err != nil {
 		return err

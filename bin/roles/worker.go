@@ -26,6 +26,7 @@ const closeGrace = 3 * time.Second
 
 // runWorker is a worker in a YARN container: it registers at the AM and runs tasks until it is told to exit.
 func runWorker(ctx context.Context, env environment, prog program.Program) error {
+	defer holdHeapFloor()()
 	ct, err := openContainer(env, "taskmanager.log")
 	if err != nil {
 		return &codeError{exitInit, err}

@@ -316,17 +316,24 @@ func (c *conn) enqueue(h header, payload []byte) {
 	c.wakeWriter()
 }
 
-// grant announces credit. The caller holds the gate's lock.
+// grant announces n more credits and what has not been announced before. While the producer has some and nothing queued, the announcement
+// waits for whatever is written next. The caller holds the gate's lock and has added n to the channel's credit.
 func (c *conn) grant(ch *channel, n int) {
 	c.mu.Lock()
-	if c.ins[ch.number] == ch {
-		if c.amounts[ch] == 0 {
-			c.grants = append(c.grants, ch)
-		}
-		c.amounts[ch] += n
+	owed := c.amounts[ch]
+	if c.ins[ch.number] != ch || owed+n == 0 {
+		c.mu.Unlock()
+		return
 	}
+	if owed == 0 {
+		c.grants = append(c.grants, ch)
+	}
+	owed += n
+	c.amounts[ch] = owed
 	c.mu.Unlock()
-	c.wakeWriter()
+	if ch.backlog > 0 || owed >= ch.credit {
+		c.wakeWriter()
+	}
 }
 
 // read handles what comes in, until the connection ends.

@@ -22,6 +22,7 @@ type Exchange struct {
 	ctx    context.Context // ends with Close; connections under way depend on it
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
+	flush  flusher
 
 	mu      sync.Mutex
 	ports   map[channelID]*Port
@@ -64,8 +65,9 @@ func New(cfg Config) (*Exchange, error) {
 		e.ln = ln
 		e.wg.Go(e.accept)
 	}
+	e.flush.init(cfg.BufferTimeout)
 	if cfg.BufferTimeout > 0 {
-		e.wg.Go(e.flush)
+		e.wg.Go(func() { e.flush.run(e.ctx, e.flushAll) })
 	}
 	return e, nil
 }
@@ -87,6 +89,9 @@ func (e *Exchange) Addr() string { return e.addr }
 
 // FlushEach reports whether consumers are to be woken after each record.
 func (e *Exchange) FlushEach() bool { return e.cfg.BufferTimeout == 0 }
+
+// BufferTimeout is how long a record may wait for its batch to fill; not positive: see Config.
+func (e *Exchange) BufferTimeout() time.Duration { return e.cfg.BufferTimeout }
 
 // Close ends all channels with ErrClosed and waits for every goroutine. The tasks have ended before.
 func (e *Exchange) Close() error {
@@ -133,27 +138,18 @@ func (e *Exchange) Close() error {
 	return err
 }
 
-// flush wakes, after each buffer timeout, the consumers of batches that have got records.
-func (e *Exchange) flush() {
-	t := time.NewTicker(e.cfg.BufferTimeout)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-		case <-e.ctx.Done():
-			return
+// flushAll wakes the consumers of batches that have got records.
+func (e *Exchange) flushAll() {
+	e.mu.Lock()
+	if e.list == nil && len(e.ports) > 0 {
+		for _, o := range e.ports {
+			e.list = append(e.list, o)
 		}
-		e.mu.Lock()
-		if e.list == nil && len(e.ports) > 0 {
-			for _, o := range e.ports {
-				e.list = append(e.list, o)
-			}
-		}
-		ports := e.list
-		e.mu.Unlock()
-		for _, o := range ports {
-			o.Flush()
-		}
+	}
+	ports := e.list
+	e.mu.Unlock()
+	for _, o := range ports {
+		o.Flush()
 	}
 }
 

@@ -72,6 +72,9 @@ func (p *Partition) Ports() []*Port { return p.ports }
 // Available reports whether every port has room. A task asks before it starts on a batch.
 func (p *Partition) Available() bool { return p.full.Load() == 0 }
 
+// Idle says that the producer waits and has sealed what it has written. Until it writes again, the buffer timeout need not be watched.
+func (p *Partition) Idle() { p.ex.flush.rest() }
+
 // Bytes returns how much has gone out: encoded over connections, in memory within the process.
 func (p *Partition) Bytes() uint64 { return p.bytes.Load() }
 
@@ -126,6 +129,7 @@ type Port struct {
 	queue    []entry
 	waiting  int  // sealed batches and events in the queue
 	full     bool // waiting has reached the limit
+	open     bool // the batch offered last may get more records
 	flush    bool // the consumer is to read what is in the open batch
 	notified bool // the consumer knows that there is something
 	busy     bool // the consumer works on what take returned
@@ -146,7 +150,9 @@ func (o *Port) Offer(b Batch) error {
 		o.mu.Lock()
 		if !o.full || o.released {
 			o.queue = append(o.queue, entry{batch: b})
+			o.open = true
 			o.mu.Unlock()
+			o.p.ex.flush.opened()
 			return nil
 		}
 		o.mu.Unlock()
@@ -160,9 +166,18 @@ func (o *Port) Offer(b Batch) error {
 func (o *Port) Seal() {
 	o.mu.Lock()
 	o.queue[len(o.queue)-1].sealed = true
+	o.closeLocked()
 	drop := o.queuedLocked()
 	o.mu.Unlock()
 	recycle(drop)
+}
+
+// closeLocked notes that the batch offered last gets no more records.
+func (o *Port) closeLocked() {
+	if o.open {
+		o.open = false
+		o.p.ex.flush.sealed()
+	}
 }
 
 // Event queues an event behind everything offered and wakes the consumer. Events are few: they find room always.
@@ -383,6 +398,7 @@ func (o *Port) failure(cause error) error {
 func (o *Port) fail(cause error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.closeLocked()
 	if o.err != nil {
 		return
 	}

@@ -8,8 +8,9 @@ import (
 
 // remoteState is the part of a channel whose producer is in another process; guarded by Gate.mu but for what is marked.
 //
-// Credit is counted in frames: the producer may send credit more. Every frame, data or event, uses one and occupies a buffer's place
-// until the task is done with it, so at most exclusive + floating frames of a channel are under way or waiting.
+// Credit is counted in frames: the producer may send credit more, as soon as it has been told of all (conn.amounts is what it has not).
+// Every frame, data or event, uses one and occupies a buffer's place until the task is done with it, so at most exclusive + floating
+// frames of a channel are under way or waiting.
 type remoteState struct {
 	conn     *conn
 	number   uint32 // on that connection
@@ -70,12 +71,11 @@ func (c *channel) deliver(h header, payload []byte) (bool, error) {
 	c.backlog = int(h.backlog)
 	c.frames = append(c.frames, received{h.kind, h.flags, payload})
 	g.bytes.Add(uint64(len(payload)))
-	if n := min(c.backlog-c.credit, g.floats); n > 0 {
-		g.floats -= n
-		c.floating += n
-		c.credit += n
-		c.conn.grant(c, n)
-	}
+	n := max(0, min(c.backlog-c.credit, g.floats))
+	g.floats -= n
+	c.floating += n
+	c.credit += n
+	c.conn.grant(c, n)
 	g.enqueueLocked(c)
 	g.mu.Unlock()
 	g.cfg.Wake()
@@ -129,6 +129,7 @@ func (c *channel) doneRemote() {
 	if c.floating > 0 && c.backlog <= c.credit {
 		c.floating--
 		g.floats++
+		c.conn.grant(c, 0)
 	} else {
 		c.credit++
 		c.conn.grant(c, 1)

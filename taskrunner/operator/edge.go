@@ -34,6 +34,8 @@ type Head interface {
 type EdgeWriter interface {
 	// Control seals the open batches and queues the event behind them, on every channel.
 	Control(ev Event) error
+	// Flush seals the open batches: the task has nothing to do, so that they would only grow old.
+	Flush()
 	// Records returns how many records have gone out.
 	Records() uint64
 }

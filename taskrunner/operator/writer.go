@@ -71,18 +71,24 @@ func (w *writer[T]) begin(c *channel[T], v T, t Time) (*Batch[T], error) {
 
 // Control implements EdgeWriter.
 func (w *writer[T]) Control(ev Event) error {
+	w.Flush()
 	payload := ev.Append(make([]byte, 0, eventSize))
 	for i := range w.chans {
-		c := &w.chans[i]
-		if c.open != nil {
-			c.open = nil
-			c.port.Seal()
-		}
-		if err := c.port.Event(payload); err != nil {
+		if err := w.chans[i].port.Event(payload); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Flush implements EdgeWriter.
+func (w *writer[T]) Flush() {
+	for i := range w.chans {
+		if c := &w.chans[i]; c.open != nil {
+			c.open = nil
+			c.port.Seal()
+		}
+	}
 }
 
 // Records implements EdgeWriter.

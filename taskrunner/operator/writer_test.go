@@ -50,6 +50,12 @@ func TestWriterSeals(t *testing.T) {
 		{"event behind the sealed batch", func(o Output[string]) error {
 			return errors.Join(o.Collect("a", NoTime), o.Control(Event{Kind: Watermark, Time: 1}), o.Control(Event{Kind: EndOfData}))
 		}, "ose1e3"},
+		{"flush", func(o Output[string]) error {
+			err := o.Collect("a", NoTime)
+			o.(EdgeWriter).Flush()
+			o.(EdgeWriter).Flush()
+			return errors.Join(err, o.Collect("b", NoTime))
+		}, "oso"},
 		{"change of timedness", func(o Output[string]) error {
 			return errors.Join(o.Collect("a", NoTime), o.Collect("b", 1), o.Collect("c", 2), o.Collect("d", NoTime))
 		}, "ososo"},

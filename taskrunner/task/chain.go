@@ -23,6 +23,9 @@ type chain struct {
 	writers    []operator.EdgeWriter
 	partitions []*exchange.Partition
 	finished   bool
+
+	flushAfter time.Duration // least time between two flushes of a task that waits; not positive: it does not flush
+	flushed    time.Time
 }
 
 // member is one operator of the chain.
@@ -65,6 +68,7 @@ func (c *chain) step(t *Task) (ended, worked bool, err error) {
 	}
 	item, ok := c.gate.Next()
 	if !ok {
+		c.rest()
 		return false, false, t.wait(idle)
 	}
 	err = c.take(item)
@@ -104,6 +108,7 @@ func (c *chain) poll(t *Task) (ended, worked bool, err error) {
 		return false, true, nil
 	case operator.Wait:
 		t.count.update(c)
+		c.rest()
 		return false, false, t.waitSource(p)
 	case operator.End:
 		if err := c.poller.Control(operator.Event{Kind: operator.Watermark, Time: math.MaxInt64}); err != nil {
@@ -112,6 +117,26 @@ func (c *chain) poll(t *Task) (ended, worked bool, err error) {
 		return true, true, c.poller.Control(operator.Event{Kind: operator.EndOfData})
 	}
 	return false, false, fmt.Errorf("source %q answered a poll with %d", c.operators[0].name, p.Status)
+}
+
+// rest hands on what the outputs hold, because the task is about to wait: that the batches fill would only take time. It does so twice
+// per buffer timeout at most, so that a consumer of a task that waits often gets batches worth its while; what is held back then, the
+// exchange's timer sends.
+func (c *chain) rest() {
+	if c.flushAfter <= 0 || len(c.writers) == 0 {
+		return
+	}
+	now := time.Now()
+	if now.Sub(c.flushed) < c.flushAfter {
+		return
+	}
+	c.flushed = now
+	for _, w := range c.writers {
+		w.Flush()
+	}
+	for _, p := range c.partitions {
+		p.Idle()
+	}
 }
 
 // waitSource waits as a source has asked to.

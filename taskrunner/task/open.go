@@ -19,7 +19,7 @@ type opener struct {
 // open makes outputs, operators and inputs, restores and opens the operators, tail first. On an error what has been made is in t.chain
 // and will be released.
 func (t *Task) open() (*chain, error) {
-	c := &chain{}
+	c := &chain{flushAfter: t.cfg.Exchange.BufferTimeout() / 2}
 	t.chain = c
 	o := opener{t: t, c: c, made: make(map[ids.OperatorID]operator.Operator)}
 	if err := o.build(); err != nil {

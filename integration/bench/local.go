@@ -56,25 +56,7 @@ func keyedGroup(n int64) group {
 	count := fmt.Sprint(n)
 	g := group{}
 	for _, p := range []string{"1", "2"} {
-		g.cases = append(g.cases, benchCase{
-			name: "plain goroutines, p" + p, command: "plain -records " + count + " -p " + p,
-			run: func(ctx context.Context, s *session, row *measure.Row) error {
-				binary, err := s.build(ctx, plainPackage)
-				if err != nil {
-					return err
-				}
-				u, err := measureProgram(ctx, program{path: binary, args: []string{"-records", count, "-p", p}})
-				if err != nil {
-					return err
-				}
-				if want := fmt.Sprint(n * (n - 1) / 2); strings.TrimSpace(string(u.stdout)) != want {
-					return fmt.Errorf("%w: the sum is %s, not %s", errOutput, u.stdout, want)
-				}
-				row.Add(records, measure.PerSecond, measure.Higher, float64(n)/u.wall.Seconds())
-				u.add(row)
-				return nil
-			},
-		})
+		g.cases = append(g.cases, plainCase(p, n))
 	}
 	for _, c := range []struct {
 		name, p string
@@ -104,6 +86,30 @@ func keyedGroup(n int64) group {
 			}})
 	}
 	return g
+}
+
+func plainName(p string) string { return "plain goroutines, p" + p }
+
+// plainCase is the keyed sum without an engine.
+func plainCase(p string, n int64) benchCase {
+	count := fmt.Sprint(n)
+	return benchCase{name: plainName(p), command: "plain -records " + count + " -p " + p,
+		run: func(ctx context.Context, s *session, row *measure.Row) error {
+			binary, err := s.build(ctx, plainPackage)
+			if err != nil {
+				return err
+			}
+			u, err := measureProgram(ctx, program{path: binary, args: []string{"-records", count, "-p", p}})
+			if err != nil {
+				return err
+			}
+			if want := fmt.Sprint(n * (n - 1) / 2); strings.TrimSpace(string(u.stdout)) != want {
+				return fmt.Errorf("%w: the sum is %s, not %s", errOutput, u.stdout, want)
+			}
+			row.Add(records, measure.PerSecond, measure.Higher, float64(n)/u.wall.Seconds())
+			u.add(row)
+			return nil
+		}}
 }
 
 // localJob is a job program in local mode.

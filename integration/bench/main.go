@@ -1,6 +1,7 @@
 // Command bench measures flott and says what became faster or slower.
 //
 //	bench [-run regexp] [-runs n] [-scale f] [-out file] [-micro] [-list]   what `make bench` runs
+//	bench -flink [the same]                                                 what `make bench-flink` runs: flott and Apache Flink in turn
 //	bench -compare OLD NEW                                                  what `make bench-compare OLD=… NEW=…` runs
 //	bench -generate FILE -bytes n [-seed n]                                 writes the text that the benchmarks read
 //
@@ -28,6 +29,7 @@ import (
 
 	"github.com/flott-dev/flott/integration/bench/gen"
 	"github.com/flott-dev/flott/integration/bench/measure"
+	"github.com/flott-dev/flott/integration/flink"
 )
 
 type options struct {
@@ -36,6 +38,7 @@ type options struct {
 	scale       float64
 	out         string
 	micro, list bool
+	flink       bool
 	compare     bool
 	generate    string
 	bytes       int64
@@ -68,6 +71,7 @@ func parse(args []string) (options, error) {
 	f.Float64Var(&o.scale, "scale", 1, "size of the local jobs, 1 for numbers that count")
 	f.StringVar(&o.out, "out", "", "JSON file; dist/bench/<time>.json if empty")
 	f.BoolVar(&o.micro, "micro", false, "run the micro-benchmarks beside the code as well")
+	f.BoolVar(&o.flink, "flink", false, "run flott and Apache Flink in turn on YARN, in place of the other rows")
 	f.BoolVar(&o.list, "list", false, "print the names of the rows and run nothing")
 	f.DurationVar(&o.heartbeat, "heartbeat", 200*time.Millisecond, "NodeManager heartbeat of a cluster that bench starts")
 	f.BoolVar(&o.compare, "compare", false, "compare two JSON files, the older one first")
@@ -122,6 +126,7 @@ var constructors = []func(scale float64) []group{
 	localGroups,
 	yarnGroups,
 	hadoopGroups,
+	slowYARNGroups, // last: it may stop the cluster of the rows before
 }
 
 func allGroups(scale float64) []group {
@@ -134,7 +139,11 @@ func allGroups(scale float64) []group {
 
 // bench runs what o asks for. What has been measured is written also when something failed.
 func bench(ctx context.Context, o options) error {
-	groups := chosen(allGroups(o.scale), o.run)
+	rows, bars, name := allGroups, []measure.Bar(nil), ""
+	if o.flink {
+		rows, bars, name = flinkGroups, flinkBars(), "flink-"
+	}
+	groups := chosen(rows(o.scale), o.run)
 	if o.list {
 		for _, g := range groups {
 			for _, c := range g.cases {
@@ -160,10 +169,17 @@ func bench(ctx context.Context, o options) error {
 	}
 	out := o.out
 	if out == "" {
-		out = filepath.Join(s.dir, report.Date.Format("20060102-150405")+".json")
+		out = filepath.Join(s.dir, name+report.Date.Format("20060102-150405")+".json")
 	}
+	report.Bars = report.Judge(bars)
 	if err := errors.Join(measure.Table(os.Stdout, report), report.Write(out)); err != nil {
 		return err
+	}
+	if o.flink {
+		fmt.Println()
+		if err := measure.Markdown(os.Stdout, report, report.Bars, "flott", "Flink "+flink.Version); err != nil {
+			return err
+		}
 	}
 	fmt.Println("\nsamples:", out)
 	failed := 0

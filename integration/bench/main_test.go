@@ -119,32 +119,6 @@ func TestMeasureProgram(t *testing.T) {
 	}
 }
 
-func TestStartOf(t *testing.T) {
-	stat := "19760 (a (b) c) S 1 19758 19758 0 -1 4194560 5000 0 12 0 10 5 0 0 20 0 9 0 566123 1311907840 6413 rest"
-	now := time.Date(2026, 11, 21, 13, 10, 0, 0, time.UTC)
-	got, err := startOf(stat, "5671.23 10000.00\n", now)
-	if want := now.Add(-10 * time.Second); err != nil || !got.Equal(want) {
-		t.Errorf("started at %v (%v), want %v", got, err, want)
-	}
-	for _, bad := range [][2]string{{"1 (x) S 1", "5.0 1"}, {stat, "x"}} {
-		if _, err := startOf(bad[0], bad[1], now); err == nil {
-			t.Errorf("%q was read", bad)
-		}
-	}
-	// Our own process has been started within the last hours, not in the future.
-	self, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uptime, err := os.ReadFile("/proc/uptime")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at, err := startOf(string(self), string(uptime), time.Now()); err != nil || time.Since(at) < -50*time.Millisecond || time.Since(at) > time.Hour {
-		t.Errorf("this process was started at %v (%v)", at, err)
-	}
-}
-
 func TestLogTimes(t *testing.T) {
 	const log = `2026-11-21 13:09:57,710 INFO  asking for containers outstanding=2
 2026-11-21 13:09:57,961 INFO  worker starting worker=1

@@ -8,12 +8,20 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/flott-dev/flott/integration/bench/measure"
+	"github.com/flott-dev/flott/integration/bench/procs"
 	"github.com/flott-dev/flott/rpc/restapi"
+)
+
+// Names of metrics that bars name.
+const (
+	commandRunning  = "command → RUNNING"
+	askedRegistered = "containers asked → registered"
+	ownShare        = "our own share"
+	masterIdle      = "AM RSS"
+	workerIdle      = "worker RSS, idle (the larger)"
 )
 
 // Lines of the AM's log that end a phase.
@@ -48,15 +56,17 @@ func (a *application) times(ctx context.Context) (startTimes, error) {
 		return t, err
 	}
 	t.submitted = time.UnixMilli(app.StartedTime)
-	all, err := containersOf(a.id)
+	all, err := procs.Of(a.id)
 	if err != nil {
 		return t, err
 	}
-	for _, c := range all {
-		if c.master {
-			t.amProcess = c.started
-		} else if c.started.After(t.worker) {
-			t.worker = c.started
+	for _, p := range all {
+		switch {
+		case len(p.Args) < 2: // a shell
+		case p.Args[1] == "YarnApplicationClusterEntryPoint":
+			t.amProcess = p.Started
+		case p.Args[1] == "YarnTaskExecutorRunner" && p.Started.After(t.worker):
+			t.worker = p.Started
 		}
 	}
 	log, err := a.masterLog()
@@ -81,7 +91,7 @@ func (t startTimes) add(row *measure.Row, heartbeat time.Duration) {
 		row.Add(name, measure.Seconds, measure.Lower, d.Seconds())
 		return d
 	}
-	phase("command → RUNNING", t.command, t.running)
+	phase(commandRunning, t.command, t.running)
 	own := phase("· command → submitted", t.command, t.submitted)
 	phase("· submitted → AM process", t.submitted, t.amProcess)
 	own += phase("· AM process → containers asked", t.amProcess, t.asking)
@@ -90,8 +100,8 @@ func (t startTimes) add(row *measure.Row, heartbeat time.Duration) {
 	own += phase("· worker process → registered (the last)", t.worker, t.registered)
 	own += phase("· registered → RUNNING", t.registered, t.running)
 	own += max(0, wait-heartbeat)
-	row.Add("our own share", measure.Seconds, measure.Lower, own.Seconds())
-	row.Add("containers asked → registered", measure.Seconds, measure.Lower, t.registered.Sub(t.asking).Seconds())
+	row.Add(ownShare, measure.Seconds, measure.Lower, own.Seconds())
+	row.Add(askedRegistered, measure.Seconds, measure.Lower, t.registered.Sub(t.asking).Seconds())
 }
 
 var errNotYet = errors.New("not yet")
@@ -118,7 +128,7 @@ func (a *application) details(ctx context.Context) (restapi.Job, error) {
 	switch {
 	case err != nil:
 		return restapi.Job{}, err
-	case app.State == "FAILED" || app.State == "KILLED" || app.State == "FINISHED":
+	case over(app):
 		return restapi.Job{}, fmt.Errorf("application %s is %s: %s", a.id, app.State, app.Diagnostics)
 	case app.State != "RUNNING":
 		return restapi.Job{}, errNotYet
@@ -163,69 +173,4 @@ func (a *application) masterLog() (*os.File, error) {
 		}
 	}
 	return nil, fmt.Errorf("application %s has no jobmanager.log on any node", a.id)
-}
-
-// containerProcess is our process in a container of YARN.
-type containerProcess struct {
-	pid     int
-	master  bool
-	started time.Time
-}
-
-// containersOf finds the processes of an application: by the word on their command line and the container in their environment.
-func containersOf(app string) ([]containerProcess, error) {
-	dirs, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return nil, err
-	}
-	prefix := "container_" + strings.TrimPrefix(app, "application_") + "_"
-	var all []containerProcess
-	for _, dir := range dirs {
-		args, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
-		words := strings.Split(string(args), "\x00")
-		if len(words) < 2 || words[1] != "YarnApplicationClusterEntryPoint" && words[1] != "YarnTaskExecutorRunner" {
-			continue
-		}
-		environ, _ := os.ReadFile(filepath.Join(dir, "environ"))
-		if !strings.Contains("\x00"+string(environ), "\x00CONTAINER_ID="+prefix) {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-		if err != nil {
-			continue // has ended
-		}
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			return nil, err
-		}
-		uptime, err := os.ReadFile("/proc/uptime")
-		if err != nil {
-			return nil, err
-		}
-		started, err := startOf(string(stat), string(uptime), time.Now())
-		if err != nil {
-			return nil, fmt.Errorf("process %d: %w", pid, err)
-		}
-		all = append(all, containerProcess{pid: pid, master: words[1] == "YarnApplicationClusterEntryPoint", started: started})
-	}
-	return all, nil
-}
-
-// startOf computes when a process was started from its /proc/<pid>/stat and /proc/uptime, which was read now. Both count hundredths of a
-// second since the machine's start.
-func startOf(stat, uptime string, now time.Time) (time.Time, error) {
-	// The name, in parentheses, may hold anything; the start is the 20th field behind it.
-	_, rest, _ := strings.Cut(stat[strings.LastIndexByte(stat, ')')+1:], " ")
-	fields := strings.Fields(rest)
-	up, _, _ := strings.Cut(uptime, " ")
-	seconds, err := strconv.ParseFloat(up, 64)
-	if len(fields) < 20 || err != nil {
-		return time.Time{}, errors.New("/proc has another form than expected")
-	}
-	ticks, err := strconv.ParseInt(fields[19], 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("the start of the process: %w", err)
-	}
-	age := time.Duration(seconds*float64(time.Second)) - time.Duration(ticks)*10*time.Millisecond
-	return now.Add(-age), nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,8 @@ import (
 type program struct {
 	path string
 	args []string
-	env  []string // added to a bare environment
+	env  []string  // added to a bare environment
+	tee  io.Writer // gets what it prints as well, from two goroutines; may be nil
 }
 
 // usage is what a process took.
@@ -41,6 +43,9 @@ func measureProgram(ctx context.Context, p program) (usage, error) {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, p.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if p.tee != nil {
+		cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, p.tee), io.MultiWriter(&stderr, p.tee)
+	}
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		return usage{}, fmt.Errorf("start %s: %w", filepath.Base(p.path), err)

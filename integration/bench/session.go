@@ -11,11 +11,16 @@ import (
 	"time"
 
 	"github.com/flott-dev/flott/integration/bench/measure"
+	"github.com/flott-dev/flott/integration/flink"
 	"github.com/flott-dev/flott/integration/hadoop"
 )
 
 // group is what runs in turn, so that the same disturbances meet all of it.
-type group struct{ cases []benchCase }
+type group struct {
+	cases []benchCase
+	most  int              // runs, 0: as many as asked for
+	done  func(s *session) // after the last run; may be nil
+}
 
 // benchCase is one row.
 type benchCase struct {
@@ -32,12 +37,13 @@ type session struct {
 	root, dir string // of the tree; of what the benchmarks keep
 	temp      string
 	runs      int
-	heartbeat time.Duration // of NodeManagers, in a cluster of our own
+	heartbeat time.Duration // of NodeManagers, in a cluster of our own, for rows that want no particular one
 	built     map[string]string
 
-	cluster *hadoop.Cluster
-	own     bool // the cluster is ours to stop
-	onYARN  *yarn
+	own    *hadoop.Cluster // one that is ours to stop
+	onYARN map[*hadoop.Cluster]*yarn
+	given  *hadoop.Cluster // the one that the environment names
+	flink  *flink.Dist
 }
 
 func newSession(ctx context.Context, o options) (*session, error) {
@@ -45,7 +51,8 @@ func newSession(ctx context.Context, o options) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{root: root, dir: filepath.Join(root, "dist", "bench"), runs: o.runs, heartbeat: o.heartbeat, built: make(map[string]string)}
+	s := &session{root: root, dir: filepath.Join(root, "dist", "bench"), runs: o.runs, heartbeat: o.heartbeat,
+		built: make(map[string]string), onYARN: make(map[*hadoop.Cluster]*yarn)}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -56,10 +63,11 @@ func newSession(ctx context.Context, o options) (*session, error) {
 }
 
 func (s *session) close() {
-	if s.own {
-		if err := s.cluster.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: stop the cluster:", err)
-		}
+	if err := s.leave(s.given); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	if err := s.stopOwn(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	os.RemoveAll(s.temp)
 }
@@ -70,7 +78,11 @@ func (s *session) group(ctx context.Context, g group) []measure.Row {
 	for i, c := range g.cases {
 		rows[i] = measure.Row{Name: c.name, Command: c.command, Note: c.note}
 	}
-	for run := range s.runs {
+	runs := s.runs
+	if g.most > 0 {
+		runs = min(runs, g.most)
+	}
+	for run := range runs {
 		for i, c := range g.cases {
 			row := &rows[i]
 			if row.Failed != "" || ctx.Err() != nil {
@@ -81,9 +93,12 @@ func (s *session) group(ctx context.Context, g group) []measure.Row {
 				row.Failed = fmt.Sprintf("run %d: %v", run+1, strings.ReplaceAll(err.Error(), "\n", "; "))
 				continue
 			}
-			fmt.Fprintf(os.Stderr, "%s: run %d of %d\n", c.name, run+1, s.runs)
+			say("%s: run %d of %d", c.name, run+1, runs)
 			distance(rows, row, c.beside)
 		}
+	}
+	if g.done != nil {
+		g.done(s)
 	}
 	if ctx.Err() != nil {
 		for i := range rows {
@@ -137,19 +152,76 @@ func (s *session) confDir(options map[string]string) (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(b.String()), 0o644)
 }
 
-// hadoop returns the cluster: the one that the environment names, else one of our own, which close stops.
+// hadoop returns a cluster, whatever its heartbeat: the one that the environment names, else one of our own.
 func (s *session) hadoop(ctx context.Context) (*hadoop.Cluster, error) {
-	if s.cluster != nil {
-		return s.cluster, nil
+	if err := s.open(); err != nil || s.given != nil {
+		return s.given, err
 	}
-	var err error
-	if state := os.Getenv("FLOTT_HADOOP_STATE"); state != "" {
-		s.cluster, err = hadoop.Open(state)
-		return s.cluster, err
+	if s.own != nil {
+		return s.own, nil
 	}
-	s.cluster, err = hadoop.Start(ctx, hadoop.Options{StateDir: filepath.Join(s.temp, "hadoop"), Heartbeat: s.heartbeat, AutoPorts: true})
-	s.own = err == nil
-	return s.cluster, err
+	return s.hadoopAt(ctx, s.heartbeat)
 }
+
+// hadoopAt returns a cluster whose NodeManagers have that heartbeat: the one that the environment names when it is such a one, else one of
+// our own. There is one of our own at a time: one with another heartbeat is stopped.
+func (s *session) hadoopAt(ctx context.Context, heartbeat time.Duration) (*hadoop.Cluster, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	for _, c := range []*hadoop.Cluster{s.given, s.own} {
+		if c == nil {
+			continue
+		}
+		if have, err := heartbeatOf(filepath.Join(c.ConfDir(), "yarn-site.xml")); err != nil || have == heartbeat {
+			return c, err
+		}
+	}
+	if err := s.stopOwn(); err != nil {
+		return nil, err
+	}
+	say("starting Hadoop, NodeManager heartbeat %v", heartbeat)
+	c, err := hadoop.Start(ctx, hadoop.Options{StateDir: filepath.Join(s.temp, "hadoop"), Heartbeat: heartbeat, AutoPorts: true,
+		Progress: func(line string) { say("%s", line) }})
+	if err == nil {
+		s.own = c
+	}
+	return c, err
+}
+
+// open opens the cluster that the environment names.
+func (s *session) open() (err error) {
+	if state := os.Getenv(hadoop.StateEnv); state != "" && s.given == nil {
+		s.given, err = hadoop.Open(state)
+	}
+	return err
+}
+
+// stopOwn stops the cluster of our own.
+func (s *session) stopOwn() error {
+	if s.own == nil {
+		return nil
+	}
+	c := s.own
+	s.own = nil
+	err := errors.Join(s.leave(c), c.Stop(), os.RemoveAll(c.StateDir()))
+	if err != nil {
+		err = fmt.Errorf("stop the cluster: %w", err)
+	}
+	return err
+}
+
+// leave ends what still runs in a cluster for us. It works also when the context has ended.
+func (s *session) leave(c *hadoop.Cluster) error {
+	y := s.onYARN[c]
+	if y == nil {
+		return nil
+	}
+	delete(s.onYARN, c)
+	return y.close()
+}
+
+// say prints what is going on.
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 var errOutput = errors.New("the output is wrong")

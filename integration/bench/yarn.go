@@ -12,28 +12,47 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/flott-dev/flott/integration/bench/measure"
+	"github.com/flott-dev/flott/integration/bench/procs"
 	"github.com/flott-dev/flott/integration/hadoop"
 )
 
+// The heartbeats of NodeManagers: a quick one, and Hadoop's own default.
+const (
+	quick = 200 * time.Millisecond
+	stock = time.Second
+)
+
 // yarnGroups are the rows on real Hadoop.
-func yarnGroups(float64) []group {
-	command := "flott run -d -t yarn-application -p 2 keyedsum -rate 1"
-	return []group{{cases: []benchCase{
-		{name: "start on YARN, binary cached", command: command,
-			note: "from the command to every task RUNNING on 2 workers, and its phases. Our own share: what is neither the YARN RM's nor the NodeManagers' work; " +
-				"of the wait for containers, what exceeds one heartbeat of the NodeManagers",
-			run: func(ctx context.Context, s *session, row *measure.Row) error { return s.startRow(ctx, row, false) }},
-		{name: "start on YARN, binary new", command: command,
+func yarnGroups(float64) []group { return []group{startGroupOnYARN(quick)} }
+
+// slowYARNGroups are those that want another cluster; they come last.
+func slowYARNGroups(float64) []group { return []group{startGroupOnYARN(stock)} }
+
+func startGroupOnYARN(heartbeat time.Duration) group {
+	suffix := fmt.Sprintf(", NodeManager heartbeat %v", heartbeat)
+	return group{cases: []benchCase{
+		{name: "start on YARN, binary cached" + suffix, command: startCommand, note: startNote,
+			run: func(ctx context.Context, s *session, row *measure.Row) error {
+				return s.startRow(ctx, row, heartbeat, false)
+			}},
+		{name: "start on YARN, binary new" + suffix, command: startCommand,
 			note: "as before, with a binary that the cluster has never seen: uploaded, and localised on each node",
-			run:  func(ctx context.Context, s *session, row *measure.Row) error { return s.startRow(ctx, row, true) }},
-	}}}
+			run: func(ctx context.Context, s *session, row *measure.Row) error {
+				return s.startRow(ctx, row, heartbeat, true)
+			}},
+	}}
 }
+
+const (
+	startCommand = "flott run -d -t yarn-application -p 2 keyedsum -rate 1"
+	startNote    = "from the command to every task RUNNING on 2 workers, and its phases. Our own share: what is neither the YARN RM's nor the " +
+		"NodeManagers' work; of the wait for containers, what exceeds one heartbeat of the NodeManagers"
+)
 
 const (
 	startLimit = 2 * time.Minute
@@ -43,16 +62,13 @@ const (
 )
 
 // startRow starts one application, reads its phases and its processes' memory, and cancels it.
-func (s *session) startRow(ctx context.Context, row *measure.Row, fresh bool) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	y, err := s.yarn(ctx)
+func (s *session) startRow(ctx context.Context, row *measure.Row, heartbeat time.Duration, fresh bool) error {
+	y, err := s.yarn(ctx, heartbeat)
 	if err != nil {
 		return err
 	}
-	if len(row.Load) == 1 { // the first run
-		row.Name += fmt.Sprintf(", NodeManager heartbeat %v", y.heartbeat)
-	}
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
 	binary := y.job
 	if fresh {
 		var remove func()
@@ -80,28 +96,28 @@ type yarn struct {
 	flott, job string // binaries
 	env        []string
 	user       string
+	live       map[string]bool // applications of ours that have not ended, as far as we know
+	flink      *flinkSide
 }
 
-// yarn prepares the cluster, and submits the job once, so that its binary is cached.
-func (s *session) yarn(ctx context.Context) (*yarn, error) {
-	if s.onYARN != nil {
-		return s.onYARN, nil
+// yarn prepares a cluster with that heartbeat, and submits the job once, so that its binary is cached.
+func (s *session) yarn(ctx context.Context, heartbeat time.Duration) (*yarn, error) {
+	c, err := s.hadoopAt(ctx, heartbeat)
+	if err != nil {
+		return nil, err
+	}
+	if y := s.onYARN[c]; y != nil {
+		return y, nil
 	}
 	me, err := user.Current()
 	if err != nil {
 		return nil, err
 	}
-	y := &yarn{user: me.Username}
+	y := &yarn{cluster: c, heartbeat: heartbeat, user: me.Username, live: make(map[string]bool)}
 	if y.flott, err = s.build(ctx, "./bin/flott"); err != nil {
 		return nil, err
 	}
 	if y.job, err = s.build(ctx, keyedPackage); err != nil {
-		return nil, err
-	}
-	if y.cluster, err = s.hadoop(ctx); err != nil {
-		return nil, err
-	}
-	if y.heartbeat, err = heartbeatOf(filepath.Join(y.cluster.ConfDir(), "yarn-site.xml")); err != nil {
 		return nil, err
 	}
 	dir, err := s.confDir(nil)
@@ -109,6 +125,7 @@ func (s *session) yarn(ctx context.Context) (*yarn, error) {
 		return nil, err
 	}
 	y.env = append(y.cluster.Env(), "FLINK_CONF_DIR="+dir, "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"))
+	s.onYARN[c] = y // from here on there is something to leave
 	// Twice: the second one also starts containers on what the first has localised.
 	for range 2 {
 		a, err := y.start(ctx, y.job, "-records", "1")
@@ -119,8 +136,51 @@ func (s *session) yarn(ctx context.Context) (*yarn, error) {
 			return nil, fmt.Errorf("fill the caches: %w", err)
 		}
 	}
-	s.onYARN = y
 	return y, nil
+}
+
+// close ends the applications that still run.
+func (y *yarn) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	var errs []error
+	if y.flink != nil {
+		errs = append(errs, y.flink.endSessions())
+	}
+	for id := range y.live {
+		errs = append(errs, y.kill(ctx, id))
+	}
+	return errors.Join(errs...)
+}
+
+// kill ends an application by force, and waits until YARN says that it has ended.
+func (y *yarn) kill(ctx context.Context, id string) error {
+	if err := y.cluster.RM().KillApp(ctx, id, y.user); err != nil {
+		return err
+	}
+	return y.ended(ctx, id)
+}
+
+// ended waits until an application has ended, however.
+func (y *yarn) ended(ctx context.Context, id string) error {
+	for {
+		app, err := y.cluster.RM().App(ctx, id)
+		if err != nil {
+			return err
+		}
+		if over(app) {
+			delete(y.live, id)
+			return nil
+		}
+		if err := pause(ctx, pollYARN); err != nil {
+			return fmt.Errorf("wait for application %s to end: %w", id, err)
+		}
+	}
+}
+
+// over says whether an application has ended.
+func over(app hadoop.App) bool {
+	return app.State == "FAILED" || app.State == "KILLED" || app.State == "FINISHED"
 }
 
 var heartbeatProperty = regexp.MustCompile(`<name>yarn\.resourcemanager\.nodemanagers\.heartbeat-interval-ms</name>\s*<value>(\d+)</value>`)
@@ -181,6 +241,7 @@ func (y *yarn) start(ctx context.Context, binary string, args ...string) (*appli
 	out, err := cmd.CombinedOutput()
 	if m := submitted.FindSubmatch(out); m != nil {
 		a.id = string(m[1])
+		y.live[a.id] = true
 	}
 	if err != nil || a.id == "" {
 		return nil, fmt.Errorf("flott run: %w: %s", err, tail(out))
@@ -213,8 +274,12 @@ func (a *application) await(ctx context.Context, state string) error {
 		case err != nil:
 			return err
 		case app.State == state:
+			if over(app) {
+				delete(a.y.live, a.id)
+			}
 			return nil
-		case app.State == "FAILED" || app.State == "KILLED" || app.State == "FINISHED":
+		case over(app):
+			delete(a.y.live, a.id)
 			return fmt.Errorf("application %s is %s: %s", a.id, app.State, app.Diagnostics)
 		}
 		if err := pause(ctx, pollYARN); err != nil {
@@ -237,38 +302,25 @@ func (a *application) memory(ctx context.Context, row *measure.Row) error {
 	if err := pause(ctx, idle); err != nil {
 		return err
 	}
-	all, err := containersOf(a.id)
+	master, worker, err := procs.Resident(a.id)
 	if err != nil {
 		return err
 	}
-	var master, worker int64
-	for _, c := range all {
-		if n := memoryOf(c.pid, "VmRSS"); c.master {
-			master = n
-		} else {
-			worker = max(worker, n)
-		}
-	}
-	row.Add("AM RSS", measure.Bytes, measure.Lower, float64(master))
-	row.Add("worker RSS, idle (the larger)", measure.Bytes, measure.Lower, float64(worker))
+	row.Add(masterIdle, measure.Bytes, measure.Lower, float64(master))
+	row.Add(workerIdle, measure.Bytes, measure.Lower, float64(worker))
 	return nil
 }
 
 // logTimes returns when a log says each of some texts for the first and for the last time.
 func logTimes(r io.Reader, texts ...string) (first, last map[string]time.Time) {
-	const layout = "2006-01-02 15:04:05,000"
 	first, last = make(map[string]time.Time), make(map[string]time.Time)
 	for scan := bufio.NewScanner(r); scan.Scan(); {
-		line := scan.Text()
-		if len(line) < len(layout) {
-			continue
-		}
-		at, err := time.ParseInLocation(layout, line[:len(layout)], time.Local)
-		if err != nil {
+		at, line, ok := logLine(scan.Text())
+		if !ok {
 			continue
 		}
 		for _, t := range texts {
-			if strings.Contains(line[len(layout):], " "+t) {
+			if strings.Contains(line, " "+t) {
 				if _, ok := first[t]; !ok {
 					first[t] = at
 				}
@@ -277,4 +329,14 @@ func logTimes(r io.Reader, texts ...string) (first, last map[string]time.Time) {
 		}
 	}
 	return first, last
+}
+
+// logLine splits a line of a log into its time and the rest. Both sides write them alike.
+func logLine(line string) (time.Time, string, bool) {
+	const layout = "2006-01-02 15:04:05,000"
+	if len(line) < len(layout) {
+		return time.Time{}, "", false
+	}
+	at, err := time.ParseInLocation(layout, line[:len(layout)], time.Local)
+	return at, line[len(layout):], err == nil
 }

@@ -21,6 +21,8 @@ type Report struct {
 	Go       string  `json:"go"`
 	Machine  Machine `json:"machine"`
 	Rows     []Row   `json:"rows"`
+	// Bars is what the rows were held against, if anything.
+	Bars []Judgement `json:"bars,omitempty"`
 }
 
 // Machine is where a report was made.

@@ -1,10 +1,13 @@
-// Command latency measures how long records take from where they are made to the operator behind keyBy. It prints one line of JSON when
-// the last one has come: {"samples":…,"p50":…,"p99":…,"p99.9":…,"max":…}, all but the first in seconds.
+// Command latency measures how long records take from where they are made to the operator behind keyBy.
 //
-//	latency [-records n] [-rate n] [-warmup n] [-keys n]
+//	latency [-records n] [-rate n] [-warmup n] [-keys n] [-output directory]
 //
-// The first records, -warmup, do not count. Subtasks share one histogram, so it runs in one process: in local mode, over loopback with
-// FLOTT_LOCAL_TCP=1. The time starts when the generator makes the record, which is not before it is due.
+// The first records, -warmup, do not count. The time starts when the generator makes the record, which is not before it is due.
+//
+// With -output, files of that directory get a line "microseconds TAB records" for each time that occurred; the workers are processes of one
+// machine, whose clock is the time. Without it, the job prints one line of JSON when the last record has come: {"samples":…,"p50":…,
+// "p99":…,"p99.9":…,"max":…}, all but the first in seconds; its subtasks share one histogram, so it runs in one process then: in local
+// mode, over loopback with FLOTT_LOCAL_TCP=1.
 //
 // It is a job program: command bench starts it.
 package main
@@ -12,6 +15,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"sync"
@@ -21,7 +25,7 @@ import (
 )
 
 type event struct {
-	Number, Key, Made int64 // Made: nanoseconds since the program's start
+	Number, Key, Made int64 // Made: nanoseconds since the program's start; with -output since 1970
 	Payload           string
 }
 
@@ -37,8 +41,13 @@ func build(env *flow.Env, args []string, times *recorder) error {
 	rate := flags.Float64("rate", 10_000, "records per second")
 	warmup := flags.Int64("warmup", 20_000, "how many records at the start do not count")
 	keys := flags.Int64("keys", 10_000, "how many keys")
+	output := flags.String("output", "", "directory for the times")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *output != "" {
+		write(env, *records, *rate, *warmup, *keys, *output)
+		return nil
 	}
 	payload := string(make([]byte, 64))
 	times.expect(*records, *warmup)
@@ -54,6 +63,27 @@ func build(env *flow.Env, args []string, times *recorder) error {
 		})
 	flow.ForEach(taken, func(event) error { return nil })
 	return nil
+}
+
+// write declares the job that writes its times: they are counted by key, as words are.
+func write(env *flow.Env, records int64, rate float64, warmup, keys int64, dir string) {
+	payload := string(make([]byte, 64))
+	events := flow.Generate(env, func(i int64) event {
+		return event{Number: i, Key: i % keys, Made: time.Now().UnixNano(), Payload: payload}
+	}, flow.GenerateOptions{Count: records, PerSecond: rate})
+	micros := flow.Process(flow.KeyBy(events, func(e event) int64 { return e.Key }),
+		func(*flow.States[int64]) flow.ProcessFunc[int64, event, int64] {
+			return func(_ int64, e event, out flow.Emit[int64]) error {
+				if took := time.Duration(time.Now().UnixNano() - e.Made); e.Number >= warmup {
+					out.To(took.Microseconds())
+				}
+				return nil
+			}
+		})
+	counts := flow.Count(flow.KeyBy(micros, func(m int64) int64 { return m }))
+	flow.WriteTextFiles(counts, dir, func(line []byte, c flow.KV[int64, int64]) []byte {
+		return fmt.Appendf(line, "%d\t%d", c.Key, c.Value)
+	})
 }
 
 // recorder collects the times of all subtasks. A record comes each 100 µs, so a lock does not disturb them.

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +19,36 @@ func TestRun(t *testing.T) {
 	}
 	if r.left != 0 || len(r.taken) != 200 {
 		t.Errorf("%d records left and %d times taken, want none and 200", r.left, len(r.taken))
+	}
+}
+
+// TestOutput adds up what the job has written.
+func TestOutput(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "times")
+	job := func(env *flow.Env, args []string) error { return build(env, args, &recorder{}) }
+	if err := flow.Run(t.Context(), job, "-records", "300", "-rate", "10000", "-warmup", "100", "-output", dir); err != nil {
+		t.Fatal(err)
+	}
+	parts, err := filepath.Glob(filepath.Join(dir, "part-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, p := range parts {
+		text, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			var micros, count int
+			if _, err := fmt.Sscanf(line, "%d\t%d\n", &micros, &count); err != nil || micros < 0 {
+				t.Errorf("line %q: %v", line, err)
+			}
+			total += count
+		}
+	}
+	if total != 200 {
+		t.Errorf("%d records in %d files, want 200", total, len(parts))
 	}
 }
 

@@ -18,7 +18,19 @@ func (c *core) replayed(req *pb.RegisterTaskExecutorRequest) error {
 	return nil
 }
 
-// admit decides about a registration before the stream is opened. A nil answer means: open the stream, then call accept.
+// begin takes a call that admit lets pass. It returns the opening that has to be done, or nil when that is under way: a worker that was not
+// answered in time asks again with the same number.
+func (c *core) begin(req *pb.RegisterTaskExecutorRequest, answer func(*pb.RegistrationResponse, error)) *opening {
+	w := c.workers[ids.ResourceID(req.GetResourceId())]
+	if o := w.opening; o != nil && o.attempt == req.GetAttempt() {
+		o.answers = append(o.answers, answer)
+		return nil
+	}
+	w.opening = &opening{req.GetAttempt(), []func(*pb.RegistrationResponse, error){answer}}
+	return w.opening
+}
+
+// admit decides about a registration before the stream is opened. A nil answer means: begin, open the stream, then call accept.
 func (c *core) admit(req *pb.RegisterTaskExecutorRequest) *pb.RegistrationResponse {
 	id := ids.ResourceID(req.GetResourceId())
 	w := c.workers[id]
@@ -41,6 +53,9 @@ func (c *core) admit(req *pb.RegisterTaskExecutorRequest) *pb.RegistrationRespon
 // again. Only a Success means that the stream is in use.
 func (c *core) accept(req *pb.RegisterTaskExecutorRequest, instance ids.InstanceID, l link, err error) *pb.RegistrationResponse {
 	id := ids.ResourceID(req.GetResourceId())
+	if w := c.workers[id]; w != nil && w.opening != nil && w.opening.attempt == req.GetAttempt() {
+		w.opening = nil
+	}
 	if err != nil {
 		return c.failure(fmt.Sprintf("connect back to %s: %v", req.GetAddress(), err), 0)
 	}

@@ -178,9 +178,13 @@ func (rm *ResourceManager) RegisterTaskExecutor(ctx context.Context, req *pb.Reg
 			reply.Send(resp, nil)
 			return
 		}
+		o := c.begin(req, reply.Send)
+		if o == nil {
+			return
+		}
 		instance := ids.NewInstanceID()
 		rm.open(req, instance, func(c *core, l *gateway.ResourceManagerStream, err error) {
-			reply.Send(rm.accept(c, req, instance, l, err), nil)
+			o.answer(rm.accept(c, req, instance, l, err))
 		})
 	})
 }

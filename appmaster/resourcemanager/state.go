@@ -29,7 +29,20 @@ type worker struct {
 	previous bool      // lived already when this ResourceManager attached
 	deadline time.Time // by when it must have registered
 	attempt  uint64    // the newest registration attempt that was seen
+	opening  *opening  // the stream of that attempt is being opened; nil: it is not
 	conn     *connection
+}
+
+// opening is a stream on its way, and the calls of the attempt that wait for it.
+type opening struct {
+	attempt uint64
+	answers []func(*pb.RegistrationResponse, error)
+}
+
+func (o *opening) answer(resp *pb.RegistrationResponse) {
+	for _, f := range o.answers {
+		f(resp, nil)
+	}
 }
 
 // link is what a connection needs of a gateway stream.

@@ -82,7 +82,7 @@ type Action struct {
 	Do      Do
 	Timeout time.Duration // of an Attempt
 	Delay   time.Duration // of a Wait
-	Number  int           // of an Attempt: 1 for the first since the last pause
+	Number  int           // of an Attempt: 1 for the first since the last pause; above, the one before had no answer in time
 }
 
 // Machine is the pure state of one registration. The zero value is not usable; see NewMachine.

@@ -23,8 +23,10 @@ type Result struct {
 	Reason   string         // Rejected, Fenced
 }
 
-// Call makes one attempt: it numbers it (gateway.Roster.Begin) and calls Register. It runs on a goroutine of its own and ends with ctx.
-type Call func(ctx context.Context) (*pb.RegistrationResponse, error)
+// Call calls Register. again says that nothing but time has ended the try before: it is the same attempt, whose answer may still be on its
+// way, under the same number; otherwise call numbers a new one (gateway.Roster.Begin). It runs on a goroutine of its own, one at a time, and
+// ends with ctx.
+type Call func(ctx context.Context, again bool) (*pb.RegistrationResponse, error)
 
 // Registration drives a Machine on the loop of S. All its fields belong to that loop.
 type Registration[S any] struct {
@@ -80,7 +82,7 @@ func (r *Registration[S]) attempt(a Action) {
 	r.abort = abort
 	actor.Go(r.self, func(stopped context.Context) (*pb.RegistrationResponse, error) {
 		defer context.AfterFunc(stopped, abort)()
-		return r.call(ctx)
+		return r.call(ctx, a.Number > 1)
 	}, func(s *S, resp *pb.RegistrationResponse, err error) {
 		// Whatever call's error says: when the attempt's time was over, it timed out.
 		late := ctx.Err() == context.DeadlineExceeded

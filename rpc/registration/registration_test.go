@@ -81,8 +81,11 @@ func TestShell(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				var times []time.Duration
-				l, _, results := begin(t, c.known, func(ctx context.Context) (*pb.RegistrationResponse, error) {
+				l, _, results := begin(t, c.known, func(ctx context.Context, again bool) (*pb.RegistrationResponse, error) {
 					times = append(times, time.Since(start))
+					if want := len(times) > 1 && c.answers[len(times)-2].after == time.Hour; again != want {
+						t.Errorf("call %d: again is %v, want %v", len(times), again, want)
+					}
 					a := c.answers[len(times)-1]
 					select {
 					case <-time.After(a.after):
@@ -110,7 +113,7 @@ func TestUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, n := time.Now(), 0
 		id := ids.NewInstanceID()
-		l, _, results := begin(t, 0, func(context.Context) (*pb.RegistrationResponse, error) {
+		l, _, results := begin(t, 0, func(context.Context, bool) (*pb.RegistrationResponse, error) {
 			if n++; n < 12 {
 				return nil, &rpc.Error{Code: rpc.Unreachable, Outcome: rpc.OutcomeNotSent}
 			}
@@ -132,7 +135,7 @@ func TestStop(t *testing.T) {
 	for _, wait := range []time.Duration{50 * ms, 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			calls := 0
-			l, r, results := begin(t, 0, func(ctx context.Context) (*pb.RegistrationResponse, error) {
+			l, r, results := begin(t, 0, func(ctx context.Context, _ bool) (*pb.RegistrationResponse, error) {
 				calls++
 				<-ctx.Done()
 				return nil, &rpc.Error{Code: rpc.Internal, Msg: strings.Repeat("x", 10), Outcome: rpc.OutcomeRefused}

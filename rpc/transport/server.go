@@ -60,6 +60,9 @@ const (
 	slack = 64 << 10
 	// bufferSize of reads and writes per connection: a leader has thousands of mostly idle ones.
 	bufferSize = 4 << 10
+	// window is how much a peer may send that is not read yet, of a stream and of a connection. That it is set keeps gRPC from measuring:
+	// two more writes for each heartbeat.
+	window = 256 << 10
 	// maxCalls bounds calls and streams per connection: back-pressure for what waits in mailboxes.
 	maxCalls = 256
 	// keepaliveTime and keepaliveTimeout find connections whose peer went silently, when no heartbeat is on them.
@@ -97,7 +100,8 @@ func Listen(cfg ServerConfig, e gateway.Endpoints) (*Server, error) {
 	s.addr = net.JoinHostPort(host, port)
 	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(cfg.MaxMessage + slack), grpc.MaxSendMsgSize(cfg.MaxMessage + slack),
-		grpc.ReadBufferSize(bufferSize), grpc.WriteBufferSize(bufferSize),
+		grpc.ReadBufferSize(bufferSize), grpc.WriteBufferSize(bufferSize), grpc.SharedWriteBuffer(true),
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(window),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMin, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.MaxConcurrentStreams(maxCalls),

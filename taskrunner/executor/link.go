@@ -181,8 +181,12 @@ func begin[S, R gateway.Envelope](c *core, l *link[S, R], call func(ctx context.
 	l.stop()
 	epoch := l.target.Epoch
 	soon := []error{rpc.ErrNoLeader, rpc.ErrUnknownJob, rpc.ErrUnknownWorker, rpc.ErrOnHold}
-	l.running = registration.Begin(c.self, c.cfg.Retry, c.log, epoch, func(ctx context.Context) (*pb.RegistrationResponse, error) {
-		resp, err := call(ctx, epoch, c.roster.Begin(l.key))
+	var attempt uint64 // a leader with much to do answers late: asked again, it must not find what it has begun to be outdated
+	l.running = registration.Begin(c.self, c.cfg.Retry, c.log, epoch, func(ctx context.Context, again bool) (*pb.RegistrationResponse, error) {
+		if !again {
+			attempt = c.roster.Begin(l.key)
+		}
+		resp, err := call(ctx, epoch, attempt)
 		if slices.ContainsFunc(soon, func(e error) bool { return errors.Is(err, e) }) {
 			return pb.RegistrationResponse_builder{Epoch: uint64(epoch), Failure: pb.RegistrationFailure_builder{
 				Reason: err.Error(), RetryAfterMillis: uint64(notThereYet.Milliseconds()),

@@ -173,7 +173,7 @@ func TestMapOption(t *testing.T) {
 
 func TestPrefixesAndHadoopOverrides(t *testing.T) {
 	c, warnings := mustWith(t, Setting{"flink.hadoop.dfs.replication", "2"}, Setting{"flink.yarn.resourcemanager.hostname", "rm1"},
-		ContainerizedMasterEnv.Setting("TZ", "UTC"), ContainerizedTaskManagerEnv.Setting("A", "b"))
+		Setting{ContainerizedMasterEnv.Prefix + "TZ", "UTC"}, Setting{ContainerizedTaskManagerEnv.Prefix + "A", "b"})
 	if len(warnings) != 0 {
 		t.Errorf("warnings = %v", warnings)
 	}

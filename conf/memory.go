@@ -43,20 +43,6 @@ func (s TaskManagerMemorySpec) PerSlot(n int) TaskManagerMemorySpec {
 	}
 }
 
-// Settings pins every part, so that TaskManagerMemory of a configuration with these settings gives s again.
-func (s TaskManagerMemorySpec) Settings() []Setting {
-	set := func(o Option[MemorySize], v MemorySize) Setting {
-		return Setting{Key: o.Key, Value: strconv.FormatInt(v.Bytes(), 10) + "b"}
-	}
-	return []Setting{
-		set(TaskManagerFrameworkHeapSize, s.FrameworkHeap), set(TaskManagerTaskHeapSize, s.TaskHeap),
-		set(TaskManagerFrameworkOffHeapSize, s.FrameworkOffHeap), set(TaskManagerTaskOffHeapSize, s.TaskOffHeap),
-		set(TaskManagerNetworkMin, s.Network), set(TaskManagerNetworkMax, s.Network), set(TaskManagerManagedSize, s.Managed),
-		set(TaskManagerMetaspaceSize, s.Metaspace), set(TaskManagerOverheadMin, s.Overhead), set(TaskManagerOverheadMax, s.Overhead),
-		set(TaskManagerFlinkSize, s.TotalFlink()), set(TaskManagerProcessSize, s.Process()),
-	}
-}
-
 // JobManagerMemorySpec holds the parts of the ApplicationMaster's memory.
 type JobManagerMemorySpec struct {
 	Heap, OffHeap       MemorySize
@@ -71,20 +57,6 @@ func (s JobManagerMemorySpec) Process() MemorySize { return s.TotalFlink() + s.M
 
 // GoMemLimit is the GOMEMLIMIT of the ApplicationMaster: everything but the reserve.
 func (s JobManagerMemorySpec) GoMemLimit() MemorySize { return s.TotalFlink() }
-
-// recommendedHeap is Flink's least recommended heap of the JobManager.
-const recommendedHeap = 128 * MiB
-
-// Warnings tells when a size is allowed but too small to be wise.
-func (s JobManagerMemorySpec) Warnings() []Warning {
-	if s.Heap >= recommendedHeap {
-		return nil
-	}
-	return []Warning{{
-		Key:  JobManagerHeapSize.Key,
-		Text: fmt.Sprintf("the heap of the ApplicationMaster is only %s; at least %s is recommended", s.Heap, recommendedHeap),
-	}}
-}
 
 // TaskManagerMemory derives a worker's parts by Flink's rules. What is given decides, in this order: task heap and managed memory;
 // the total Flink memory; the process size, which has a default.

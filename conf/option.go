@@ -121,11 +121,6 @@ func (p PrefixOption) Get(c *Config) map[string]string {
 	return out
 }
 
-// Setting writes name = value as a setting below this prefix.
-func (p PrefixOption) Setting(name, value string) Setting {
-	return Setting{Key: p.Prefix + name, Value: value}
-}
-
 // Setting is a key with its written value.
 type Setting struct{ Key, Value string }
 

@@ -133,20 +133,30 @@ func didYouMean(key string) string {
 // nearestKey finds the option with the smallest edit distance, at most a quarter of the key's length (at least 2); failing that,
 // the shortest option whose last words are the key ("queue" → yarn.application.queue).
 func nearestKey(key string) string {
-	best, bestDistance := "", max(2, len(key)/4)+1
+	var all []string
 	byWord := ""
 	for _, o := range allOptions {
 		known := o.describe().Key
-		if d := editDistance(strings.ToLower(key), strings.ToLower(known)); d < bestDistance {
-			best, bestDistance = known, d
-		}
+		all = append(all, known)
 		ends := strings.HasSuffix(known, "."+key) || strings.HasPrefix(known, key+".")
 		if key != "" && ends && (byWord == "" || len(known) < len(byWord)) {
 			byWord = known
 		}
 	}
-	if best == "" {
-		return byWord
+	if best := Nearest(key, max(2, len(key)/4), all); best != "" {
+		return best
+	}
+	return byWord
+}
+
+// Nearest returns what a mistyped word most likely means: the first candidate with the smallest edit distance, whatever the case of
+// letters; "" when none is within limit insertions, deletions, replacements and swaps of neighbours.
+func Nearest(word string, limit int, candidates []string) string {
+	best, bestDistance := "", limit+1
+	for _, c := range candidates {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
 	}
 	return best
 }

@@ -45,7 +45,7 @@ func (c *core) start() {
 	}
 	j := newJob(app.Job, app.Name, c.self.Now())
 	c.add(j)
-	c.leave = !c.cfg().KeepRunning
+	c.leave = true
 	actor.Go(c.self, func(ctx context.Context) (*Result, error) { return c.d.loadResult(ctx, app.Job) },
 		func(c *core, r *Result, err error) {
 			switch {

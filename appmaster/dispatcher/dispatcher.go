@@ -46,9 +46,6 @@ type Config struct {
 	Staging         Staging
 	JobData         JobData // nil: nothing is kept
 
-	// KeepRunning leaves the application running when its job has ended, until Shutdown (execution.shutdown-on-application-finish
-	// false).
-	KeepRunning bool
 	// WorkerGrace is how long workers have to exit by themselves; 0: 3 s.
 	WorkerGrace time.Duration
 	// Exit is called once, when nothing is left to do, on a goroutine of the Dispatcher; it must not block or call Close.

@@ -441,23 +441,6 @@ func TestCancelWhileBuilding(t *testing.T) {
 	})
 }
 
-func TestKeepRunning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		cfg := w.config(7)
-		cfg.KeepRunning = true
-		d := w.dispatcher(cfg)
-		synctest.Wait()
-		w.wantHistory("run, commit, store, conclude, clean")
-		if err := d.Shutdown(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if exit := <-w.exits; exit.Status != resourcemanager.Succeeded {
-			t.Errorf("exit %s", exit.Status)
-		}
-	})
-}
-
 func TestSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

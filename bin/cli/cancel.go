@@ -22,19 +22,12 @@ flott kill. The exit code is 0 when the job was cancelled, or had finished befor
 }
 
 func cancelJob(ctx context.Context, inv *invocation) error {
-	s, err := inv.open(ctx)
+	s, r, err := inv.openApplication(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	app, err := s.application()
-	if err != nil {
-		return err
-	}
-	r, err := s.report(ctx, app)
-	if err != nil {
-		return err
-	}
+	app := r.ID
 	show := newDisplay(s.Env)
 	defer show.clear()
 	f := newFollower(s, show, app)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/flott-dev/flott/conf"
 )
 
 // Command is one verb.
@@ -139,36 +141,5 @@ func versionCommand() *Command {
 
 // nearest is the candidate that a mistyped word most likely means, or "".
 func nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/2+1
-	for _, c := range candidates {
-		if d := distance(word, c); d < bestDistance || d <= 1 && d < bestDistance+1 && best == "" {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, with swapped neighbours as one step.
-func distance(a, b string) int {
-	before := make([]int, len(b)+1)
-	last := make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
+	return conf.Nearest(word, max(1, len(word)/2), candidates)
 }

@@ -16,19 +16,12 @@ checkpoint may name it. flott cancel is the gentle way.`,
 }
 
 func kill(ctx context.Context, inv *invocation) error {
-	s, err := inv.open(ctx)
+	s, r, err := inv.openApplication(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	app, err := s.application()
-	if err != nil {
-		return err
-	}
-	r, err := s.report(ctx, app)
-	if err != nil {
-		return err
-	}
+	app := r.ID
 	ended := r.State.Terminal()
 	if !ended {
 		if err := s.rm.Kill(ctx, app, "killed by "+s.user.Name+" with flott kill"); err != nil {

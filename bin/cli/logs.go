@@ -112,15 +112,12 @@ func logs(ctx context.Context, inv *invocation) error {
 			return fmt.Errorf("--file %s is no regular expression: %w", f, err)
 		}
 	}
-	s, err := inv.open(ctx)
+	s, r, err := inv.openApplication(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	app, err := s.application()
-	if err != nil {
-		return err
-	}
+	app := r.ID
 	if inv.on("am") {
 		p.masterOf = app.String()
 	}
@@ -130,10 +127,6 @@ func logs(ctx context.Context, inv *invocation) error {
 			return fmt.Errorf("%q is no container of %s", s.args[1], app)
 		}
 		p.container = s.args[1]
-	}
-	r, err := s.report(ctx, app)
-	if err != nil {
-		return err
 	}
 	if r.State.Terminal() {
 		err = s.collectedLogs(ctx, r, p)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"sync"
 	"time"
 
@@ -34,28 +33,14 @@ type settings struct {
 
 // load reads the configuration directory, the options of the command line, and Hadoop's files. Warnings are printed.
 func (inv *invocation) load() (*settings, error) {
-	cfg, warnings, err := conf.LoadEnv(inv.Getenv, inv.settings...)
+	cfg, hadoop, warnings, err := hadoopconf.LoadEnv(inv.Getenv, inv.settings...)
 	for _, w := range warnings {
-		inv.warn(w.String())
+		inv.warn(w)
 	}
 	if err != nil {
 		return nil, err
 	}
 	who, err := ugi.Simple(inv.Environ, nil)
-	if err != nil {
-		return nil, err
-	}
-	osUser := who.Name
-	if u, err := user.Current(); err == nil {
-		osUser = u.Username
-	}
-	hadoop, notices, err := hadoopconf.Load(hadoopconf.Source{
-		Getenv: inv.Getenv, HadoopConfDir: conf.EnvHadoopConfDir.Get(cfg), YarnConfDir: conf.EnvYarnConfDir.Get(cfg),
-		User: osUser, Overrides: cfg.HadoopOverrides(),
-	})
-	for _, n := range notices {
-		inv.warn(n)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +101,24 @@ func (s *session) beginSweep(ctx context.Context) {
 func (s *session) Close() {
 	s.aside.Wait()
 	_ = s.cluster.Close() // nothing of ours is half written: whoever wrote has waited for it
+}
+
+// openApplication is open for a command about one application, and asks YARN about it.
+func (inv *invocation) openApplication(ctx context.Context) (*session, rmclient.Report, error) {
+	s, err := inv.open(ctx)
+	if err != nil {
+		return nil, rmclient.Report{}, err
+	}
+	var r rmclient.Report
+	app, err := s.application()
+	if err == nil {
+		r, err = s.report(ctx, app)
+	}
+	if err != nil {
+		s.Close()
+		return nil, r, err
+	}
+	return s, r, nil
 }
 
 // area is the user's staging area.

@@ -24,19 +24,11 @@ when the application runs or has finished, 1 when it failed, was cancelled or wa
 }
 
 func status(ctx context.Context, inv *invocation) error {
-	s, err := inv.open(ctx)
+	s, r, err := inv.openApplication(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	app, err := s.application()
-	if err != nil {
-		return err
-	}
-	r, err := s.report(ctx, app)
-	if err != nil {
-		return err
-	}
 	s.printReport(r)
 	if am := newAMClient(r, conf.ClientTimeout.Get(s.conf)); am != nil {
 		defer am.close()

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/user"
 
 	"github.com/flott-dev/flott/appmaster/dispatcher"
 	"github.com/flott-dev/flott/appmaster/resourcemanager"
@@ -68,26 +67,12 @@ func localSettings(env environment) (launchfile.File, *conf.Config, *hadoopconf.
 		}
 		return file, cfg, hadoop, nil
 	}
-	cfg, warnings, err := conf.LoadEnv(os.Getenv)
-	if err != nil {
-		return fail(err)
-	}
+	cfg, hadoop, warnings, err := hadoopconf.LoadEnv(os.Getenv)
 	for _, w := range warnings {
 		fmt.Fprintln(os.Stderr, w)
 	}
-	name := ""
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	hadoop, notices, err := hadoopconf.Load(hadoopconf.Source{
-		Getenv: os.Getenv, HadoopConfDir: conf.EnvHadoopConfDir.Get(cfg), YarnConfDir: conf.EnvYarnConfDir.Get(cfg),
-		User: name, Overrides: cfg.HadoopOverrides(),
-	})
 	if err != nil {
 		return fail(err)
-	}
-	for _, n := range notices {
-		fmt.Fprintln(os.Stderr, n)
 	}
 	return launchfile.File{Args: os.Args[1:]}, cfg, hadoop, nil
 }

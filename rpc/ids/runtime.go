@@ -2,7 +2,6 @@ package ids
 
 import (
 	"cmp"
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -27,14 +26,6 @@ type RequestID uint64
 
 // SessionID is what Flink's clients see as leader session id: the high 64 bits are the epoch, the low 64 bits random.
 type SessionID [16]byte
-
-// NewSessionID returns a session id of epoch e.
-func NewSessionID(e Epoch) SessionID {
-	var s SessionID
-	rand.Read(s[8:])
-	binary.BigEndian.PutUint64(s[:8], uint64(e))
-	return s
-}
 
 // Epoch returns the epoch inside s.
 func (s SessionID) Epoch() Epoch { return Epoch(binary.BigEndian.Uint64(s[:8])) }

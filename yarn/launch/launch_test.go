@@ -293,13 +293,3 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 }
-
-func TestLogAggregation(t *testing.T) {
-	if p := (launch.LogAggregation{}).Proto(); p != nil {
-		t.Errorf("zero value: got %v, want nil", p)
-	}
-	p := launch.LogAggregation{RolledInclude: `.*\.log.*`}.Proto()
-	if p.GetRolledLogsIncludePattern() != `.*\.log.*` || p.HasIncludePattern() {
-		t.Errorf("got %v", p)
-	}
-}

@@ -96,29 +96,3 @@ func toURL(uri string) (*yarnpb.URLProto, error) {
 	}
 	return b.Build(), nil
 }
-
-// LogAggregation says which files of the log directory YARN collects. The zero value collects all of them when the
-// application ends. Java: LogAggregationContext; patterns are Java regular expressions on file names.
-type LogAggregation struct {
-	Include, Exclude             string // at the end of the application
-	RolledInclude, RolledExclude string // while it runs, if the cluster's roll monitoring is on
-}
-
-// Proto is the message for the application's submission context; nil for the zero value.
-func (l LogAggregation) Proto() *yarnpb.LogAggregationContextProto {
-	if l == (LogAggregation{}) {
-		return nil
-	}
-	optional := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
-	return yarnpb.LogAggregationContextProto_builder{
-		IncludePattern:           optional(l.Include),
-		ExcludePattern:           optional(l.Exclude),
-		RolledLogsIncludePattern: optional(l.RolledInclude),
-		RolledLogsExcludePattern: optional(l.RolledExclude),
-	}.Build()
-}

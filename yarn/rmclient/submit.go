@@ -29,9 +29,8 @@ type Submission struct {
 	AttemptFailuresValidity time.Duration
 	// KeepContainers lets workers live on while a new attempt of the AM starts.
 	KeepContainers bool
-	// Launch says what the AM's container runs; LogAggregation may be nil.
-	Launch         *yarnpb.ContainerLaunchContextProto
-	LogAggregation *yarnpb.LogAggregationContextProto
+	// Launch says what the AM's container runs.
+	Launch *yarnpb.ContainerLaunchContextProto
 	// Unmanaged leaves starting the AM to the caller; Launch is still required.
 	Unmanaged bool
 }
@@ -51,7 +50,6 @@ func (s *Submission) proto() *yarnpb.ApplicationSubmissionContextProto {
 		MaxAppAttempts:                          &s.MaxAttempts,
 		UnmanagedAm:                             &s.Unmanaged,
 		Resource:                                s.Resource.proto(),
-		LogAggregationContext:                   s.LogAggregation,
 		KeepContainersAcrossApplicationAttempts: &s.KeepContainers,
 		CancelTokensWhenComplete:                proto.Bool(true),
 	}.Build()

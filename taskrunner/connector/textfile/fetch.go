@@ -21,10 +21,15 @@ const (
 	maxLine = 64 << 20
 	// lookAhead is how far is read beyond a split at first, for the line that crosses its end.
 	lookAhead = 4 << 10
-	// fetchers is how many files a subtask opens and reads at once.
-	fetchers = 2
+	// fetchers is how many splits a subtask reads at once, as long as they have no more than fetchBytes in all: opening a small file takes
+	// longer than reading it. Of large splits it reads fetchLarge at once.
+	fetchers   = 8
+	fetchBytes = 4 << 20
+	fetchLarge = 2
 	// chunksAhead is how many chunks wait for the task.
 	chunksAhead = 2
+	// askBelow is the cost (costOf) of the splits not yet begun below which a subtask asks for more.
+	askBelow = 4 << 20
 )
 
 var errLineTooLong = errors.New("line is too long")
@@ -51,6 +56,9 @@ type fetcher struct {
 	mu     sync.Mutex
 	cond   sync.Cond
 	todo   []progress // splits not yet begun
+	cost   int64      // of todo
+	active int        // splits being read
+	bytes  int64      // of these, when they were begun
 	closed bool
 }
 
@@ -78,21 +86,25 @@ func (f *fetcher) stop() {
 func (f *fetcher) add(p []progress) {
 	f.mu.Lock()
 	f.todo = append(f.todo, p...)
+	for i := range p {
+		f.cost += costOf(&p[i].Split)
+	}
 	f.cond.Broadcast()
 	f.mu.Unlock()
 }
 
-// idle reports whether every split has been begun.
-func (f *fetcher) idle() bool {
+// low reports whether there will soon be nothing to begin.
+func (f *fetcher) low() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.todo) == 0
+	return f.cost < askBelow
 }
 
+// take waits for a split that may be begun.
 func (f *fetcher) take() (progress, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for len(f.todo) == 0 && !f.closed {
+	for !f.closed && !f.roomLocked() {
 		f.cond.Wait()
 	}
 	if f.closed {
@@ -100,7 +112,23 @@ func (f *fetcher) take() (progress, bool) {
 	}
 	p := f.todo[0]
 	f.todo = f.todo[1:]
+	f.cost -= costOf(&p.Split)
+	f.active++
+	f.bytes += p.Split.Length
 	return p, true
+}
+
+func (f *fetcher) roomLocked() bool {
+	return len(f.todo) > 0 && (f.active < fetchLarge || f.bytes+f.todo[0].Split.Length <= fetchBytes)
+}
+
+// ended makes room for another split.
+func (f *fetcher) ended(p *progress) {
+	f.mu.Lock()
+	f.active--
+	f.bytes -= p.Split.Length
+	f.cond.Broadcast()
+	f.mu.Unlock()
 }
 
 func (f *fetcher) notify() {
@@ -118,6 +146,7 @@ func (f *fetcher) run(ctx context.Context) {
 		}
 		f.notify()
 		err := f.split(ctx, &p.Split, p.Position)
+		f.ended(&p)
 		if err != nil {
 			err = fmt.Errorf("read %s from byte %d: %w", p.Split.URI, p.Split.Offset, err)
 			if f.send(ctx, chunk{split: p.Split.ID, err: err}) != nil {

@@ -16,7 +16,7 @@ const (
 	// minSplit is the least length into which a file is cut so that every subtask gets some.
 	minSplit = 8 << 20
 	// splitsEach is how many splits every subtask should find, so that a fast one does not wait for a slow one.
-	splitsEach = 4
+	splitsEach = 16
 	// maxLocated bounds how many files are asked for their hosts: one call each.
 	maxLocated = 2000
 )

@@ -112,9 +112,9 @@ func (r *reader) Poll() (operator.Poll, error) {
 	return operator.Poll{Status: operator.Wait, Ready: r.fetch.ready}, nil
 }
 
-// ask requests splits as soon as the last one has been begun.
+// ask requests splits before the last ones have been begun.
 func (r *reader) ask() error {
-	if r.asked || r.ended || !r.fetch.idle() {
+	if r.asked || r.ended || !r.fetch.low() {
 		return nil
 	}
 	r.asked = true

@@ -39,7 +39,8 @@ type Batch[T any] struct {
 type batchPool[T any] struct {
 	codec    Codec[T]
 	capacity int
-	clear    bool // T has pointers
+	clear    bool      // T has pointers
+	texts    []uintptr // where T's strings are, when it refers to memory with nothing else
 
 	mu   sync.Mutex
 	free []*Batch[T]
@@ -51,7 +52,11 @@ func newBatchPool[T any](c Codec[T]) *batchPool[T] {
 	if size := int(unsafe.Sizeof(v)); size > 0 {
 		capacity = max(1, min(MaxBatch, batchBytes/size))
 	}
-	return &batchPool[T]{codec: c, capacity: capacity, clear: c.References()}
+	p := &batchPool[T]{codec: c, capacity: capacity, clear: c.References()}
+	if c, ok := c.(*compiled[T]); ok {
+		p.texts = c.texts()
+	}
+	return p
 }
 
 func (p *batchPool[T]) get() *Batch[T] {
@@ -71,17 +76,26 @@ func NewBatch[T any](c Codec[T]) *Batch[T] { return newBatchPool(c).get() }
 
 // Append adds a record and publishes it, and reports whether there was room. A full batch, one whose records differ from this one in
 // having a time, and one whose records refer to much memory have none; an empty one always has.
-func (b *Batch[T]) Append(v T, t Time) bool {
+func (b *Batch[T]) Append(v T, t Time) bool { return b.append(&v, t) }
+
+func (b *Batch[T]) append(v *T, t Time) bool {
 	i := b.added
 	if i == len(b.values) || i > 0 && b.timed != (t != NoTime) {
 		return false
 	}
-	b.values[i] = v
+	at := &b.values[i]
+	*at = *v
 	if b.pool.clear {
-		extra := b.codec.Extra(&b.values[i])
+		extra := 0
+		for _, offset := range b.pool.texts { // most records: without a dynamic call
+			extra += len(*(*string)(unsafe.Add(unsafe.Pointer(at), offset)))
+		}
+		if b.pool.texts == nil {
+			extra = b.codec.Extra(at)
+		}
 		if i > 0 && b.extra+extra > batchBytes {
 			var zero T
-			b.values[i] = zero
+			*at = zero
 			return false
 		}
 		b.extra += extra

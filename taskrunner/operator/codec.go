@@ -76,16 +76,18 @@ func (c *compiled[T]) Decode(src []byte, v *T) ([]byte, error) {
 	return c.p.decode(src, unsafe.Pointer(v), maxDepth)
 }
 
-func (c *compiled[T]) Extra(v *T) int {
-	switch extra := c.p.extra; len(extra) {
-	case 0:
-		return 0
-	case 1:
-		if f := &extra[0]; f.form == formString { // most records with a reference have one text
-			return len(*(*string)(unsafe.Add(unsafe.Pointer(v), f.offset)))
+func (c *compiled[T]) Extra(v *T) int { return c.p.size(unsafe.Pointer(v), maxDepth) }
+
+// texts returns the offsets of the strings in T; nil when there is none, or something else refers to memory too.
+func (c *compiled[T]) texts() []uintptr {
+	var at []uintptr
+	for _, f := range c.p.extra {
+		if f.form != formString {
+			return nil
 		}
+		at = append(at, f.offset)
 	}
-	return c.p.size(unsafe.Pointer(v), maxDepth)
+	return at
 }
 
 func (c *compiled[T]) References() bool { return c.p.refs }
@@ -106,18 +108,23 @@ func sharesWritable[T any](c Codec[T]) bool {
 // Cloner makes deep copies through a codec. It belongs to one goroutine.
 type Cloner[T any] struct {
 	codec   Codec[T]
+	refs    bool
 	scratch []byte
 	in, out T
 }
 
 // NewCloner returns a cloner.
-func NewCloner[T any](c Codec[T]) *Cloner[T] { return &Cloner[T]{codec: c} }
+func NewCloner[T any](c Codec[T]) *Cloner[T] { return &Cloner[T]{codec: c, refs: c.References()} }
 
 // Clone returns a copy of v that shares no memory with it.
 func (c *Cloner[T]) Clone(v T) (T, error) {
-	if !c.codec.References() {
+	if !c.refs {
 		return v, nil
 	}
+	return c.clone(v)
+}
+
+func (c *Cloner[T]) clone(v T) (T, error) {
 	var zero T
 	c.in, c.out = v, zero
 	b, err := c.codec.Append(c.scratch[:0], &c.in)

@@ -7,10 +7,18 @@ package operator
 type Emit[O any] struct{ e *Emitter[O] }
 
 // To emits v with the time of the record being processed.
-func (e Emit[O]) To(v O) { e.e.emit(v, e.e.time) }
+func (e Emit[O]) To(v O) {
+	if e.e.err == nil {
+		e.e.err = e.e.next.Collect(v, e.e.time)
+	}
+}
 
 // At emits v with its own time.
-func (e Emit[O]) At(v O, t Time) { e.e.emit(v, t) }
+func (e Emit[O]) At(v O, t Time) {
+	if e.e.err == nil {
+		e.e.err = e.e.next.Collect(v, t)
+	}
+}
 
 // Ended reports whether emitting has become pointless; a function that emits without end has to return then.
 func (e Emit[O]) Ended() bool { return e.e.err != nil }
@@ -33,9 +41,3 @@ func (e *Emitter[O]) Begin(t Time) Emit[O] {
 
 // End returns the first error of emitting.
 func (e *Emitter[O]) End() error { return e.err }
-
-func (e *Emitter[O]) emit(v O, t Time) {
-	if e.err == nil {
-		e.err = e.next.Collect(v, t)
-	}
-}

@@ -3,7 +3,9 @@ package operator
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"unsafe"
 
@@ -138,38 +140,68 @@ func (k *Key[K]) Same(a, b *K) bool {
 	return string(k.Append(nil, a)) == string(k.Append(nil, b))
 }
 
-// Hasher computes plan.KeyHash of keys. It belongs to one goroutine.
+// Hasher computes hashes of keys. It belongs to one goroutine.
 type Hasher[K comparable] struct {
 	key     *Key[K]
 	kind    reflect.Kind // of a whole key
+	word    bool         // the key is a number of 64 bits
+	seed    maphash.Seed
+	salt    uint64 // a seed for words
 	scratch []byte
 }
 
 // Hasher returns a hasher for one goroutine.
 func (k *Key[K]) Hasher() *Hasher[K] {
-	h := &Hasher[K]{key: k}
+	h := &Hasher[K]{key: k, seed: maphash.MakeSeed(), salt: rand.Uint64()}
 	if k.whole {
 		h.kind = k.parts[0].kind
+	}
+	switch h.kind {
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
+		h.word = true
 	}
 	return h
 }
 
-// Hash returns the hash of the key. v should point into memory that is on the heap already, else the call allocates.
+// Hash returns plan.KeyHash of the key's canonical encoding: the same in every process, for ever.
 func (h *Hasher[K]) Hash(v *K) uint32 {
-	switch h.kind {
-	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
+	if h.word {
 		return plan.KeyHash64(*(*uint64)(unsafe.Pointer(v)))
+	}
+	switch h.kind {
 	case reflect.String:
 		s := *(*string)(unsafe.Pointer(v))
 		return plan.KeyHash(unsafe.Slice(unsafe.StringData(s), len(s)))
 	case reflect.Int32:
 		return plan.KeyHash64(uint64(*(*int32)(unsafe.Pointer(v))))
 	}
+	return plan.KeyHash(h.canonical(v))
+}
+
+// canonical returns the canonical encoding, until the next call.
+func (h *Hasher[K]) canonical(v *K) []byte {
 	b := h.key.Append(h.scratch[:0], v)
 	if h.scratch = b; cap(b) > maxScratch {
 		h.scratch = nil
 	}
-	return plan.KeyHash(b)
+	return b
+}
+
+// Local returns a hash for tables of this hasher's owner: cheaper than Hash, and another one with every hasher, so that nobody can make
+// keys that collide. Its upper bits are the better ones.
+func (h *Hasher[K]) Local(k K) uint32 {
+	if h.word {
+		// A multiple of the golden ratio puts numbers in a row as far apart as can be.
+		return uint32((*(*uint64)(unsafe.Pointer(&k)) ^ h.salt) * 0x9e3779b97f4a7c15 >> 32)
+	}
+	return h.local(k)
+}
+
+func (h *Hasher[K]) local(k K) uint32 {
+	if h.key.floats { // which can be the same and not be ==
+		return uint32(maphash.Bytes(h.seed, h.canonical(&k)))
+	}
+	return uint32(maphash.Comparable(h.seed, k))
 }
 
 // Same is Key.Same.

@@ -30,16 +30,16 @@ func (w *writer[T]) init(c Codec[T], cfg WriterConfig) {
 }
 
 // add puts a record into a channel.
-func (w *writer[T]) add(c *channel[T], v T, t Time) error {
+func (w *writer[T]) add(c *channel[T], v *T, t Time) error {
 	w.records++
 	if w.cloner != nil {
 		var err error
-		if v, err = w.cloner.Clone(v); err != nil {
+		if *v, err = w.cloner.Clone(*v); err != nil {
 			return err
 		}
 	}
 	b := c.open
-	if b == nil || !b.Append(v, t) {
+	if b == nil || !b.append(v, t) {
 		var err error
 		if b, err = w.begin(c, v, t); err != nil {
 			return err
@@ -55,13 +55,13 @@ func (w *writer[T]) add(c *channel[T], v T, t Time) error {
 }
 
 // begin seals the open batch, which the record does not fit in, and puts the record into a new one.
-func (w *writer[T]) begin(c *channel[T], v T, t Time) (*Batch[T], error) {
+func (w *writer[T]) begin(c *channel[T], v *T, t Time) (*Batch[T], error) {
 	if c.open != nil {
 		c.open = nil
 		c.port.Seal()
 	}
 	b := w.pool.get()
-	b.Append(v, t)
+	b.append(v, t)
 	if err := c.port.Offer(b); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func newForwardWriter[T any](c Codec[T], cfg WriterConfig) *forwardWriter[T] {
 	return w
 }
 
-func (w *forwardWriter[T]) Collect(v T, t Time) error { return w.add(&w.chans[0], v, t) }
+func (w *forwardWriter[T]) Collect(v T, t Time) error { return w.add(&w.chans[0], &v, t) }
 
 // rebalanceWriter takes the channels in turn, one record each.
 type rebalanceWriter[T any] struct {
@@ -122,7 +122,7 @@ func (w *rebalanceWriter[T]) Collect(v T, t Time) error {
 	if w.at++; w.at == len(w.chans) {
 		w.at = 0
 	}
-	return w.add(c, v, t)
+	return w.add(c, &v, t)
 }
 
 // hashWriter sends a record to the owner of its key's group.
@@ -130,7 +130,6 @@ type hashWriter[T any, K comparable] struct {
 	writer[T]
 	of     func(T) K
 	hasher *Hasher[K]
-	key    K // on the heap, for the hasher
 	max    int
 	owner  []uint16 // by key group
 }
@@ -146,9 +145,9 @@ func newHashWriter[T any, K comparable](e HashEdge[T, K], cfg WriterConfig) *has
 
 func (w *hashWriter[T, K]) Collect(v T, t Time) error {
 	if len(w.chans) == 1 {
-		return w.add(&w.chans[0], v, t)
+		return w.add(&w.chans[0], &v, t)
 	}
-	w.key = w.of(v)
-	g := plan.KeyGroup(w.hasher.Hash(&w.key), w.max)
-	return w.add(&w.chans[w.owner[g]], v, t)
+	k := w.of(v)
+	g := plan.KeyGroup(w.hasher.Hash(&k), w.max)
+	return w.add(&w.chans[w.owner[g]], &v, t)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrCorrupt: bytes are no snapshot of such a table.
@@ -15,49 +16,35 @@ const snapshotVersion = 1
 
 // Snapshot is a table as it was at one moment. It may be used on any goroutine, one at a time.
 type Snapshot[K comparable, V any] struct {
-	cfg    Config[K, V]
-	groups []frozen[K, V]
-}
-
-type frozen[K comparable, V any] struct {
+	cfg   Config[K, V]
 	pages []*page[K, V]
-	len   int
 }
 
 // Snapshot freezes the table. It takes time in proportion to the number of pages; what changes afterwards copies its page once.
 func (t *Table[K, V]) Snapshot() *Snapshot[K, V] {
-	s := &Snapshot[K, V]{cfg: t.cfg, groups: make([]frozen[K, V], len(t.groups))}
-	for i := range t.groups {
-		g := &t.groups[i]
-		s.groups[i] = frozen[K, V]{pages: append([]*page[K, V](nil), g.pages...), len: g.len}
-	}
 	t.version++
-	return s
+	return &Snapshot[K, V]{cfg: t.cfg, pages: slices.Clone(t.pages)}
 }
 
 // Append appends the encoding of the snapshot.
 func (s *Snapshot[K, V]) Append(dst []byte) ([]byte, error) {
 	dst = append(dst, snapshotVersion)
+	order, ends := s.byGroup()
 	var body []byte
-	for i := range s.groups {
-		g := &s.groups[i]
-		if g.len == 0 {
+	at := 0
+	for i, end := range ends {
+		if at == end {
 			continue
 		}
-		body = binary.AppendUvarint(body[:0], uint64(g.len))
-		for _, p := range g.pages {
-			for k := range p.entries {
-				e := &p.entries[k]
-				if !e.live {
-					continue
-				}
-				var err error
-				if body, err = s.cfg.KeyCodec.Append(body, &e.key); err != nil {
-					return dst, fmt.Errorf("encode key %v: %w", e.key, err)
-				}
-				if body, err = s.cfg.ValueCodec.Append(body, &e.value); err != nil {
-					return dst, fmt.Errorf("encode the value of key %v: %w", e.key, err)
-				}
+		body = binary.AppendUvarint(body[:0], uint64(end-at))
+		for ; at < end; at++ {
+			e := &s.pages[order[at]/pageSize].entries[order[at]%pageSize]
+			var err error
+			if body, err = s.cfg.KeyCodec.Append(body, &e.key); err != nil {
+				return dst, fmt.Errorf("encode key %v: %w", e.key, err)
+			}
+			if body, err = s.cfg.ValueCodec.Append(body, &e.value); err != nil {
+				return dst, fmt.Errorf("encode the value of key %v: %w", e.key, err)
 			}
 		}
 		dst = binary.AppendUvarint(dst, uint64(i+s.cfg.FirstKeyGroup))
@@ -65,6 +52,34 @@ func (s *Snapshot[K, V]) Append(dst []byte) ([]byte, error) {
 		dst = append(dst, body...)
 	}
 	return dst, nil
+}
+
+// byGroup returns the numbers of all entries, by key group, and where in them each group of the table ends.
+func (s *Snapshot[K, V]) byGroup() (order []uint32, ends []int) {
+	ends = make([]int, s.cfg.LastKeyGroup-s.cfg.FirstKeyGroup+1)
+	s.each(func(_ uint32, group int) { ends[group]++ })
+	n := 0
+	for g, size := range ends {
+		ends[g] = n // where the group begins, until its entries have been put in
+		n += size
+	}
+	order = make([]uint32, n)
+	s.each(func(number uint32, group int) {
+		order[ends[group]] = number
+		ends[group]++
+	})
+	return order, ends
+}
+
+// each calls f with the number and the key group, counted from the table's first, of each entry.
+func (s *Snapshot[K, V]) each(f func(number uint32, group int)) {
+	for i, p := range s.pages {
+		for k, g := range &p.groups {
+			if g != 0 {
+				f(uint32(i*pageSize+k), int(g)-1-s.cfg.FirstKeyGroup)
+			}
+		}
+	}
 }
 
 // Restore adds the entries of an encoded snapshot that belong to the table's key groups. A subtask that took over groups of several others

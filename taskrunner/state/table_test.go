@@ -81,7 +81,7 @@ func TestAgainstMap(t *testing.T) {
 				model[k] = append(model[k][:len(model[k]):len(model[k])], step)
 			}
 		case n < 85:
-			v, err := tb.Get(k)
+			v, _, err := tb.Get(k)
 			if err != nil || (v != nil) != (model[k] != nil) || v != nil && fmt.Sprint(*v) != fmt.Sprint(model[k]) {
 				t.Fatalf("step %d: %s is %v (%v), want %v", step, k, v, err, model[k])
 			}
@@ -107,7 +107,7 @@ func TestAgainstMap(t *testing.T) {
 		}
 	}
 	tb.Clear()
-	if v, err := tb.Get("key1"); tb.Len() != 0 || v != nil || err != nil {
+	if v, _, err := tb.Get("key1"); tb.Len() != 0 || v != nil || err != nil {
 		t.Errorf("after Clear: %d keys, %v", tb.Len(), v)
 	}
 }
@@ -189,7 +189,7 @@ func TestSameKeyAgain(t *testing.T) {
 	if was, err := tb.Delete("one"); !was || err != nil {
 		t.Errorf("deleting: %v (%v)", was, err)
 	}
-	if v, err := tb.Get("one"); v != nil || err != nil {
+	if v, _, err := tb.Get("one"); v != nil || err != nil {
 		t.Errorf("after it was deleted, it is %v (%v)", v, err)
 	}
 	add("one", 7, 7)

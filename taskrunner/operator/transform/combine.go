@@ -45,7 +45,6 @@ type combiner[K comparable, I, A any] struct {
 	accs    *operator.Cloner[A]
 	slots   []combineSlot
 	entries []KV[K, A]
-	key     K // being looked up: on the heap, for the hasher
 	work    A // on the heap, for Add
 	records int
 	bytes   int
@@ -57,19 +56,19 @@ type combineSlot struct{ hash, number uint32 }
 
 // Collect implements operator.Collector.
 func (c *combiner[K, I, A]) Collect(v I, _ operator.Time) error {
-	c.key = c.cfg.Of(v)
+	key := c.cfg.Of(v)
 	if c.pass > 0 {
-		return c.through(v)
+		return c.through(key, v)
 	}
 	c.records++
-	hash := c.hasher.Hash(&c.key)
+	hash := c.hasher.Local(key)
 	mask := uint32(len(c.slots) - 1)
-	i := spread(hash) & mask
+	i := hash & mask
 	for ; c.slots[i].number != 0; i = (i + 1) & mask {
 		if c.slots[i].hash != hash {
 			continue
 		}
-		if e := &c.entries[c.slots[i].number-1]; e.Key == c.key || c.hasher.Same(&e.Key, &c.key) {
+		if e := &c.entries[c.slots[i].number-1]; e.Key == key || c.hasher.Same(&e.Key, &key) {
 			if c.accs == nil {
 				c.cfg.Add(&e.Value, false, v)
 				return nil
@@ -77,22 +76,24 @@ func (c *combiner[K, I, A]) Collect(v I, _ operator.Time) error {
 			return c.addCopy(e, false, v)
 		}
 	}
-	return c.insert(combineSlot{hash, uint32(len(c.entries) + 1)}, i, v)
+	return c.insert(combineSlot{hash, uint32(len(c.entries) + 1)}, i, key, v)
 }
 
-// insert adds an entry for c.key, and hands all on when that is enough.
-func (c *combiner[K, I, A]) insert(s combineSlot, at uint32, v I) error {
-	e := KV[K, A]{Key: c.key}
+// insert adds an entry, and hands all on when that is enough.
+func (c *combiner[K, I, A]) insert(s combineSlot, at uint32, key K, v I) error {
+	e := KV[K, A]{Key: key}
 	if c.keys != nil {
 		var err error
-		if e.Key, err = c.keys.Clone(c.key); err != nil {
+		if e.Key, err = c.keys.Clone(key); err != nil {
 			return err
 		}
-		c.bytes += c.cfg.KeyCodec.Extra(&c.key)
 	}
 	c.slots[at] = s
 	c.entries = append(c.entries, e)
 	last := &c.entries[len(c.entries)-1]
+	if c.keys != nil {
+		c.bytes += c.cfg.KeyCodec.Extra(&last.Key)
+	}
 	if c.accs == nil {
 		c.cfg.Add(&last.Value, true, v)
 	} else if err := c.addCopy(last, true, v); err != nil {
@@ -110,9 +111,6 @@ func (c *combiner[K, I, A]) insert(s combineSlot, at uint32, v I) error {
 	return c.flush()
 }
 
-// spread takes other bits of a hash than those that choose the subtask.
-func spread(hash uint32) uint32 { return (hash * 0x9e3779b1) >> 8 }
-
 // grow doubles the slots.
 func (c *combiner[K, I, A]) grow() {
 	old := c.slots
@@ -122,7 +120,7 @@ func (c *combiner[K, I, A]) grow() {
 		if s.number == 0 {
 			continue
 		}
-		i := spread(s.hash) & mask
+		i := s.hash & mask
 		for c.slots[i].number != 0 {
 			i = (i + 1) & mask
 		}
@@ -147,14 +145,14 @@ func (c *combiner[K, I, A]) addCopy(e *KV[K, A], fresh bool, v I) error {
 }
 
 // through hands a record on as an accumulator of its own.
-func (c *combiner[K, I, A]) through(v I) error {
+func (c *combiner[K, I, A]) through(key K, v I) error {
 	c.pass--
 	var zero A
 	c.work = zero
 	c.cfg.Add(&c.work, true, v)
 	acc := c.work
 	c.work = zero
-	return c.Next.Collect(KV[K, A]{c.key, acc}, operator.NoTime)
+	return c.Next.Collect(KV[K, A]{key, acc}, operator.NoTime)
 }
 
 // flush hands on what has been folded, in the order in which keys came first.

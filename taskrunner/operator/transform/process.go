@@ -5,265 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/flott-dev/flott/taskrunner/operator"
-	"github.com/flott-dev/flott/taskrunner/state"
 )
-
-// States is what a Process function declares its state with, and what carries the current key. It belongs to one subtask.
-type States[K comparable] struct {
-	key      *operator.Key[K]
-	keyCodec operator.Codec[K]
-	tables   []table
-	current  K
-	has      bool // a record is being processed
-	err      error
-}
-
-// table is one declared state.
-type table interface {
-	name() string
-	open(c operator.Context) error
-	snapshot() ([]byte, error)
-	restore(b []byte) error
-}
-
-var errOutside = errors.New("state is used outside of the processing of a record: it belongs to the record's key")
-
-// fail keeps the first error until the function has returned.
-func (s *States[K]) fail(err error) {
-	if s.err == nil {
-		s.err = err
-	}
-}
-
-func (s *States[K]) declare(t table, err error) {
-	if err != nil {
-		s.fail(fmt.Errorf("state %q: %w", t.name(), err))
-		return
-	}
-	if t.name() == "" {
-		s.fail(errors.New("a state has no name"))
-	}
-	if slices.ContainsFunc(s.tables, func(o table) bool { return o.name() == t.name() }) {
-		s.fail(fmt.Errorf("state %q is declared twice", t.name()))
-	}
-	s.tables = append(s.tables, t)
-}
-
-// keyed is one declared state with its table; T is what the table holds.
-type keyed[K comparable, T any] struct {
-	label  string
-	states *States[K]
-	codec  operator.Codec[T]
-	table  *state.Table[K, T]
-}
-
-func (t *keyed[K, T]) name() string { return t.label }
-
-func (t *keyed[K, T]) open(c operator.Context) (err error) {
-	t.table, err = newTable(c, t.states.key, t.states.keyCodec, t.codec)
-	return err
-}
-
-func (t *keyed[K, T]) snapshot() ([]byte, error) { return t.table.Snapshot().Append(nil) }
-func (t *keyed[K, T]) restore(b []byte) error    { return t.table.Restore(b) }
-
-// usable reports whether there is a current key.
-func (t *keyed[K, T]) usable() bool {
-	if !t.states.has || t.table == nil {
-		t.states.fail(fmt.Errorf("state %q: %w", t.label, errOutside))
-		return false
-	}
-	return true
-}
-
-// get returns the value of the current key, nil when there is none.
-func (t *keyed[K, T]) get() *T {
-	if !t.usable() {
-		return nil
-	}
-	v, err := t.table.Get(t.states.current)
-	if err != nil {
-		t.states.fail(err)
-	}
-	return v
-}
-
-// update returns the value of the current key, to be written to; nil after an error.
-func (t *keyed[K, T]) update() *T {
-	if !t.usable() {
-		return nil
-	}
-	v, err := t.table.Update(t.states.current)
-	if err != nil {
-		t.states.fail(err)
-		return nil
-	}
-	return v
-}
-
-func (t *keyed[K, T]) remove() {
-	if !t.usable() {
-		return
-	}
-	if _, err := t.table.Delete(t.states.current); err != nil {
-		t.states.fail(err)
-	}
-}
-
-func (t *keyed[K, T]) fail(err error) { t.states.fail(fmt.Errorf("state %q: %w", t.label, err)) }
-
-// cell is a keyed whose key type is out of sight.
-type cell[T any] interface {
-	get() *T
-	update() *T
-	remove()
-	fail(error)
-}
-
-// ValueState is one value for each key. What Get returns must not be changed; Set does.
-type ValueState[V any] struct {
-	cell   cell[V]
-	cloner *operator.Cloner[V]
-}
-
-// NewValueState declares a value for each key; names are unique in a Process.
-func NewValueState[V any, K comparable](s *States[K], name string) *ValueState[V] {
-	codec, err := operator.CodecOf[V]()
-	t := &keyed[K, V]{label: name, states: s, codec: codec}
-	s.declare(t, err)
-	return &ValueState[V]{cell: t, cloner: clonerOf(codec, err)}
-}
-
-func clonerOf[T any](c operator.Codec[T], err error) *operator.Cloner[T] {
-	if err != nil {
-		return nil
-	}
-	return operator.NewCloner(c)
-}
-
-// Get returns the value of the current key and whether there is one.
-func (s *ValueState[V]) Get() (V, bool) {
-	if v := s.cell.get(); v != nil {
-		return *v, true
-	}
-	var zero V
-	return zero, false
-}
-
-// Set keeps a copy of v for the current key.
-func (s *ValueState[V]) Set(v V) {
-	at := s.cell.update()
-	if at == nil {
-		return
-	}
-	v, err := s.cloner.Clone(v)
-	if err != nil {
-		s.cell.fail(err)
-		return
-	}
-	*at = v
-}
-
-// Clear removes the value of the current key.
-func (s *ValueState[V]) Clear() { s.cell.remove() }
-
-// MapState is a map for each key. What it returns must not be changed.
-type MapState[F comparable, V any] struct {
-	cell   cell[map[F]V]
-	fields *operator.Cloner[F]
-	values *operator.Cloner[V]
-}
-
-// NewMapState declares a map for each key; names are unique in a Process.
-func NewMapState[F comparable, V any, K comparable](s *States[K], name string) *MapState[F, V] {
-	codec, err := operator.CodecOf[map[F]V]()
-	t := &keyed[K, map[F]V]{label: name, states: s, codec: codec}
-	s.declare(t, err)
-	m := &MapState[F, V]{cell: t}
-	fields, ferr := operator.CodecOf[F]()
-	values, verr := operator.CodecOf[V]()
-	m.fields, m.values = clonerOf(fields, ferr), clonerOf(values, verr)
-	return m
-}
-
-// Get returns the value of a field in the current key's map and whether there is one.
-func (s *MapState[F, V]) Get(f F) (V, bool) {
-	if m := s.cell.get(); m != nil {
-		v, ok := (*m)[f]
-		return v, ok
-	}
-	var zero V
-	return zero, false
-}
-
-// Set keeps copies of a field and its value in the current key's map.
-func (s *MapState[F, V]) Set(f F, v V) {
-	at := s.cell.update()
-	if at == nil {
-		return
-	}
-	v, err := s.values.Clone(v)
-	if err == nil {
-		if _, known := (*at)[f]; !known {
-			f, err = s.fields.Clone(f)
-		}
-	}
-	if err != nil {
-		s.cell.fail(err)
-		return
-	}
-	if *at == nil {
-		*at = make(map[F]V)
-	}
-	(*at)[f] = v
-}
-
-// Delete removes a field from the current key's map.
-func (s *MapState[F, V]) Delete(f F) {
-	m := s.cell.get()
-	if m == nil {
-		return
-	}
-	if _, known := (*m)[f]; !known {
-		return
-	}
-	if len(*m) == 1 {
-		s.cell.remove()
-		return
-	}
-	if at := s.cell.update(); at != nil {
-		delete(*at, f)
-	}
-}
-
-// Len returns the number of fields in the current key's map.
-func (s *MapState[F, V]) Len() int {
-	if m := s.cell.get(); m != nil {
-		return len(*m)
-	}
-	return 0
-}
-
-// All yields the fields and values of the current key's map, in no order. The map must not be changed meanwhile.
-func (s *MapState[F, V]) All() func(yield func(F, V) bool) {
-	return func(yield func(F, V) bool) {
-		m := s.cell.get()
-		if m == nil {
-			return
-		}
-		for f, v := range *m {
-			if !yield(f, v) {
-				return
-			}
-		}
-	}
-}
-
-// Clear removes the current key's map.
-func (s *MapState[F, V]) Clear() { s.cell.remove() }
 
 // ProcessFunc handles one record with its key.
 type ProcessFunc[K comparable, I, O any] = func(K, I, operator.Emit[O]) error
@@ -283,7 +27,7 @@ func (p Process[K, I, O]) Check() error {
 }
 
 func (p Process[K, I, O]) declare() (*States[K], ProcessFunc[K, I, O], error) {
-	s := &States[K]{key: p.Key, keyCodec: p.KeyCodec}
+	s := &States[K]{key: p.Key, keyCodec: p.KeyCodec, processing: processing{record: outside}}
 	f := p.Declare(s)
 	if f == nil && s.err == nil {
 		s.err = errors.New("the function that declares state returned no function for the records")
@@ -310,6 +54,7 @@ type processor[K comparable, I, O any] struct {
 	f        ProcessFunc[K, I, O]
 	states   *States[K]
 	emit     *operator.Emitter[O]
+	records  int64
 	restored map[string][]byte
 }
 
@@ -335,9 +80,11 @@ func (p *processor[K, I, O]) Open(ctx context.Context, c operator.Context) error
 // Collect implements operator.Collector.
 func (p *processor[K, I, O]) Collect(v I, t operator.Time) error {
 	s := p.states
-	s.current, s.has = p.of(v), true
-	err := p.f(s.current, v, p.emit.Begin(t))
-	s.has = false
+	key := p.of(v)
+	p.records++
+	s.current, s.record = key, p.records
+	err := p.f(key, v, p.emit.Begin(t))
+	s.record = outside
 	if cut := p.emit.End(); cut != nil {
 		return cut
 	}

@@ -219,10 +219,10 @@ func (c *core) offerResult(j *job, m *pb.SlotOfferResult) {
 	for _, a := range j.offered {
 		s := c.slots.find(a)
 		switch {
-		case s == nil || s.state != allocated:
+		case s == nil || s.state != allocated && !s.shown:
 		case accepted[a]:
 			c.slots.activate(s)
-		default:
+		case s.state == allocated:
 			c.takeBack(s, "the JobMaster did not take the slot", false)
 		}
 	}

@@ -39,7 +39,7 @@ type deploy struct {
 	attempts   []ids.ExecutionAttemptID // that it brought
 }
 
-// takeDeploy checks the slots and lets the runtime do the rest. A slot that is still ALLOCATED has been taken by the JobMaster, as the
+// takeDeploy checks generation and slots and lets the runtime do the rest. A slot that is still ALLOCATED has been taken by the JobMaster, as the
 // deployment shows.
 func (c *core) takeDeploy(j *job, m *pb.FromJobMaster) {
 	msg := m.GetDeploy()
@@ -63,7 +63,7 @@ func (c *core) takeDeploy(j *job, m *pb.FromJobMaster) {
 	j.deploys[c.lastRequest] = d
 	for a, s := range tasks {
 		if j.executions[a] == nil {
-			c.slots.activate(s)
+			c.slots.show(s)
 			c.slots.taskStarted(s)
 			j.executions[a] = &execution{slot: s, allocation: s.allocation}
 			d.attempts = append(d.attempts, a)
@@ -74,6 +74,10 @@ func (c *core) takeDeploy(j *job, m *pb.FromJobMaster) {
 }
 
 func (c *core) checkDeploy(j *job, m *pb.Deploy) (map[ids.ExecutionAttemptID]*slot, error) {
+	if got := ids.Epoch(m.GetGeneration().GetEpoch()); got != j.link.epoch {
+		return nil, &rpc.Error{Code: rpc.Fenced, Epoch: j.link.epoch,
+			Msg: fmt.Sprintf("deployment of epoch %d on a stream of epoch %d", got, j.link.epoch)}
+	}
 	if j.runtime == nil {
 		return nil, rpc.New(rpc.NoSlot, "the job has no runtime on this worker")
 	}
@@ -135,13 +139,26 @@ func (c *core) deployed(j *job, r *pb.Response) {
 		}
 		if r.HasFailure() {
 			delete(j.executions, a)
-			c.taskEnded(j, e)
+			c.refused(j, e)
 			continue
 		}
 		e.last = pb.TaskStateChange_builder{
 			Attempt: gateway.AttemptToPB(a), Generation: d.generation, State: pb.ExecutionState_DEPLOYING,
 			AtMillis: uint64(c.self.Now().UnixMilli()), Allocation: e.allocation.Bytes(),
 		}.Build()
+	}
+}
+
+// refused takes back what the deployment of an execution changed. The slot is offered again unless its offer is still out.
+func (c *core) refused(j *job, e *execution) {
+	s := e.slot
+	c.taskEnded(j, e)
+	if j.closed || s.allocation != e.allocation {
+		return
+	}
+	c.slots.unshow(c.self.Now(), s)
+	if s.state == allocated && j.offerID == 0 {
+		c.offer(j)
 	}
 }
 

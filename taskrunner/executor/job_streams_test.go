@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/flott-dev/flott/rpc"
 	"github.com/flott-dev/flott/rpc/gateway"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/pb"
@@ -100,4 +101,68 @@ func TestRuntimesOfAJobFollowEachOther(t *testing.T) {
 			t.Errorf("%d runtimes after the first has closed, want 2", n)
 		}
 	})
+}
+
+func TestDeployOfAnotherEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t)
+		for _, epoch := range []uint64{0, 4, 6} {
+			send(t, r.jm, pb.FromJobMaster_builder{Deploy: pb.Deploy_builder{
+				RequestId: 100 + epoch, Generation: pb.Generation_builder{Epoch: epoch}.Build(),
+				Tasks: []*pb.TaskDeployment{pb.TaskDeployment_builder{
+					Attempt: gateway.AttemptToPB(r.attempt), Allocation: r.alloc.Bytes()}.Build()},
+			}.Build()}.Build())
+			if got := codeOf(next(t, r.jm).GetResponse()); got != rpc.Fenced {
+				t.Errorf("deployment of epoch %d on a stream of epoch 5: got code %d, want %d", epoch, got, rpc.Fenced)
+			}
+		}
+		if r.runtime.last() != nil {
+			t.Error("the runtime was given a deployment of another epoch")
+		}
+	})
+}
+
+// TestRefusedDeployLeavesTheSlotAsItWas: the deployment comes before the answer to the slot's offer, or after it.
+func TestRefusedDeployLeavesTheSlotAsItWas(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		answered bool
+		want     pb.SlotState
+	}{{"offer is out", false, pb.SlotState_ALLOCATED}, {"offer was accepted", true, pb.SlotState_ACTIVE}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t)
+				r.alloc = ids.NewAllocationID()
+				send(t, r.rm, requestSlot(2, 1, r.job, r.alloc, "am"))
+				next(t, r.rm)
+				state := func() pb.SlotState {
+					send(t, r.rm, beat())
+					return next(t, r.rm).GetHeartbeat().GetSlots()[1].GetState()
+				}
+				accept := func(o *pb.SlotOffer) {
+					send(t, r.jm, pb.FromJobMaster_builder{SlotOfferResult: pb.SlotOfferResult_builder{
+						RequestId: o.GetRequestId(), Accepted: [][]byte{r.alloc.Bytes()}}.Build()}.Build())
+					synctest.Wait()
+				}
+				offer := next(t, r.jm).GetSlotOffer()
+				if c.answered {
+					accept(offer)
+				}
+				r.runtime.refuse = errors.New("no room")
+				r.deploy(100, r.attempt)
+				if m := next(t, r.jm); !m.GetResponse().HasFailure() {
+					t.Fatalf("answer to the deployment: %v, want a failure", m)
+				}
+				if got := state(); got != c.want {
+					t.Errorf("slot is %s after the refusal, want %s", got, c.want)
+				}
+				if !c.answered {
+					accept(offer)
+				}
+				if got := state(); got != pb.SlotState_ACTIVE {
+					t.Errorf("slot is %s when its offer was accepted, want ACTIVE", got)
+				}
+			})
+		})
+	}
 }

@@ -276,8 +276,9 @@ func TestDeployIsAnsweredOnce(t *testing.T) {
 		}
 		stranger := r.attempt
 		stranger.N = 2
-		send(t, r.jm, jobMessage(pb.FromJobMaster_builder{Deploy: pb.Deploy_builder{RequestId: 101, Tasks: []*pb.TaskDeployment{
-			pb.TaskDeployment_builder{Attempt: gateway.AttemptToPB(stranger), Allocation: ids.NewAllocationID().Bytes()}.Build()}}.Build()}))
+		send(t, r.jm, jobMessage(pb.FromJobMaster_builder{Deploy: pb.Deploy_builder{
+			RequestId: 101, Generation: pb.Generation_builder{Epoch: 5}.Build(), Tasks: []*pb.TaskDeployment{
+				pb.TaskDeployment_builder{Attempt: gateway.AttemptToPB(stranger), Allocation: ids.NewAllocationID().Bytes()}.Build()}}.Build()}))
 		if m := next(t, r.jm); codeOf(m.GetResponse()) != rpc.NoSlot {
 			t.Errorf("deployment into an unknown slot: %v, want code %d", m, rpc.NoSlot)
 		}

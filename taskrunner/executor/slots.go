@@ -19,6 +19,7 @@ type slot struct {
 	allocation ids.AllocationID
 	deadline   time.Time // of an ALLOCATED slot
 	tasks      int       // that have not ended
+	shown      bool      // ACTIVE because a deployment came; the answer to its offer has not
 }
 
 // slots is the slot table: a fixed number of slots, numbered from 0. It is pure; time is an argument.
@@ -63,7 +64,22 @@ func (t *slots) allocate(now time.Time, i int, job ids.JobID, a ids.AllocationID
 // activate notes that the job's master has taken the slot.
 func (t *slots) activate(s *slot) {
 	if s.move(slotActivate) == active {
-		s.deadline = time.Time{}
+		s.deadline, s.shown = time.Time{}, false
+	}
+}
+
+// show activates a slot that the job's master has taken, as its deployment shows before it says so.
+func (t *slots) show(s *slot) {
+	if s.state == allocated {
+		t.activate(s)
+		s.shown = true
+	}
+}
+
+// unshow takes back what only a deployment showed that was refused.
+func (t *slots) unshow(now time.Time, s *slot) {
+	if s.shown && s.tasks == 0 && s.move(slotRefused) == allocated {
+		s.deadline, s.shown = now.Add(t.timeout), false
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 func TestSlotTransitions(t *testing.T) {
 	for _, c := range []struct {
 		from slotState
-		want [numSlotInputs]slotState // by allocate, activate, free, free busy, drained
+		want [numSlotInputs]slotState // by allocate, activate, free, free busy, drained, refused
 	}{
-		{free, [...]slotState{allocated, free, free, free, free}},
-		{allocated, [...]slotState{allocated, active, free, releasing, allocated}},
-		{active, [...]slotState{active, active, free, releasing, active}},
-		{releasing, [...]slotState{releasing, releasing, free, releasing, free}},
+		{free, [...]slotState{allocated, free, free, free, free, free}},
+		{allocated, [...]slotState{allocated, active, free, releasing, allocated, allocated}},
+		{active, [...]slotState{active, active, free, releasing, active, allocated}},
+		{releasing, [...]slotState{releasing, releasing, free, releasing, free, releasing}},
 	} {
 		for in, want := range c.want {
 			s := &slot{state: c.from}

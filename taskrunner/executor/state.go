@@ -23,14 +23,15 @@ const (
 	slotFree               // no task runs in it
 	slotFreeBusy           // tasks run in it
 	slotDrained            // the last task has ended
+	slotRefused            // the deployment that showed that it is taken was refused
 	numSlotInputs
 )
 
 // slotTable is the transition table; an entry equal to its row changes nothing.
 var slotTable = [...][numSlotInputs]slotState{
-	//           allocate   activate   free       free busy  drained
-	free:      {allocated, free, free, free, free},
-	allocated: {allocated, active, free, releasing, allocated},
-	active:    {active, active, free, releasing, active},
-	releasing: {releasing, releasing, free, releasing, free},
+	//           allocate   activate   free       free busy  drained    refused
+	free:      {allocated, free, free, free, free, free},
+	allocated: {allocated, active, free, releasing, allocated, allocated},
+	active:    {active, active, free, releasing, active, allocated},
+	releasing: {releasing, releasing, free, releasing, free, releasing},
 }

@@ -142,6 +142,7 @@ func (s *stream) failed(err error) {
 func (c *conn) write() error {
 	buf := make([]byte, 0, writeSize+2*maxData)
 	var turn []*stream
+	var amount [4]byte
 	for {
 		c.mu.Lock()
 		buf = append(buf[:0], c.control...)
@@ -149,7 +150,7 @@ func (c *conn) write() error {
 		for _, ch := range c.grants {
 			if n := c.amounts[ch]; n > 0 {
 				delete(c.amounts, ch)
-				buf = appendFrame(buf, header{kind: frameCredit, channel: ch.number}, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+				buf = appendFrame(buf, header{kind: frameCredit, channel: ch.number}, binary.LittleEndian.AppendUint32(amount[:0], uint32(n)))
 			}
 		}
 		c.grants = c.grants[:0]

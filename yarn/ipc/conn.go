@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,15 +33,27 @@ type conn struct {
 	heard atomic.Int64  // when bytes last came, nanoseconds
 	wake  chan struct{} // capacity 1: there is something to write, or the connection ended
 
-	mu       sync.Mutex
-	closed   error // why the connection ended
-	retired  bool  // takes no more calls, ends with the last one
-	pending  map[int32]*pending
-	queue    []*pending // not yet taken by the writer
-	lastUsed time.Time  // when pending last became empty
+	mu        sync.Mutex
+	closed    error // why the connection ended
+	retired   bool  // takes no more calls, ends with the last one
+	pending   map[int32]*pending
+	queue     []*pending // those of pending that the writer has not taken
+	gathering bool       // the writer looks soon by itself: see due
+	lastUsed  time.Time  // when pending last became empty
 }
 
-// pending is one try of a call. Everything but done belongs to the connection's mu until done is closed.
+// With many calls under way their requests go out together, in fewer packets, each of which costs both sides a system call or more.
+// The server has enough to do meanwhile: at least gatherShare times as much as waits here, and nothing waits longer than gatherTime.
+const (
+	gatherShare = 8
+	gatherTime  = time.Millisecond
+)
+
+// keepBuffer is the largest buffer that is kept for the next call, or the next packet, bytes.
+const keepBuffer = 64 << 10
+
+// pending is one try of a call. While a connection has it, everything but done and timer belongs to that connection's mu. It is used again
+// for another call of the same Client.
 type pending struct {
 	id      int32
 	frame   []byte
@@ -48,7 +61,28 @@ type pending struct {
 	sent    bool // the outcome's half that the caller reads
 	payload []byte
 	err     error
-	done    chan struct{}
+	done    chan struct{} // capacity 1: gets one token for each successful start
+	timer   *time.Timer
+}
+
+func newPending() any {
+	p := &pending{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	p.timer.Stop()
+	return p
+}
+
+// reset makes p fit for another call.
+func (p *pending) reset() {
+	p.timer.Stop()
+	p.frame, p.payload = kept(p.frame), kept(p.payload)
+	p.taken, p.sent, p.err = false, false, nil
+}
+
+func kept(b []byte) []byte {
+	if cap(b) > keepBuffer {
+		return nil
+	}
+	return b[:0]
 }
 
 // start queues a call; false means that the connection takes none any more.
@@ -60,13 +94,20 @@ func (c *conn) start(p *pending) bool {
 	}
 	if c.pending[p.id] != nil { // the ids wrapped around a call that still waits
 		p.err = fmt.Errorf("%w: call id %d is in use", ErrBroken, p.id)
-		close(p.done)
+		p.done <- struct{}{}
 		return true
 	}
 	c.pending[p.id] = p
 	c.queue = append(c.queue, p)
-	c.wakeLocked()
+	if c.dueLocked() {
+		c.wakeLocked()
+	}
 	return true
+}
+
+// dueLocked says whether what is queued should wait no longer for more to come.
+func (c *conn) dueLocked() bool {
+	return !c.gathering || len(c.queue)*gatherShare >= len(c.pending)-len(c.queue)
 }
 
 func (c *conn) wakeLocked() {
@@ -76,16 +117,19 @@ func (c *conn) wakeLocked() {
 	}
 }
 
-// finishLocked ends a call that is still pending.
-func (c *conn) finishLocked(p *pending, payload []byte, err error) {
+// finishLocked ends a call that is still pending. It must not be in the queue any more.
+func (c *conn) finishLocked(p *pending, err error) {
 	delete(c.pending, p.id)
-	p.payload, p.err, p.sent = payload, err, p.taken
-	close(p.done)
-	if len(c.pending) == 0 {
+	p.err, p.sent = err, p.taken
+	p.done <- struct{}{}
+	switch {
+	case len(c.pending) == 0:
 		c.lastUsed = time.Now()
 		if c.retired {
 			c.wakeLocked()
 		}
+	case len(c.queue) > 0 && c.dueLocked(): // less is under way than before
+		c.wakeLocked()
 	}
 }
 
@@ -93,9 +137,13 @@ func (c *conn) finishLocked(p *pending, payload []byte, err error) {
 func (c *conn) abandon(p *pending, cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pending[p.id] == p {
-		c.finishLocked(p, nil, cause)
+	if c.pending[p.id] != p {
+		return
 	}
+	if i := slices.Index(c.queue, p); i >= 0 {
+		c.queue = slices.Delete(c.queue, i, i+1)
+	}
+	c.finishLocked(p, cause)
 }
 
 // suspect retires a connection on which nothing came for as long as a call waited: new calls dial anew, those under way may still end.
@@ -117,11 +165,10 @@ func (c *conn) fail(err error) {
 	c.mu.Lock()
 	first := c.closed == nil
 	if first {
-		c.closed = err
+		c.closed, c.queue = err, nil
 		for _, p := range c.pending {
-			c.finishLocked(p, nil, err)
+			c.finishLocked(p, err)
 		}
-		c.queue = nil
 		c.wakeLocked()
 	}
 	c.mu.Unlock()
@@ -141,57 +188,62 @@ func broken(err error) error {
 func (c *conn) write() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var packet []byte
 	for {
 		select {
 		case <-c.wake:
 		case <-timer.C:
 		}
-		batch, next, err := c.next()
-		if err != nil {
+		var wait time.Duration
+		var err error
+		if packet, wait, err = c.next(kept(packet)); err != nil {
 			c.fail(err)
 			return
 		}
-		timer.Reset(next)
-		if len(batch) == 0 {
+		timer.Reset(wait)
+		if len(packet) == 0 {
 			continue
 		}
-		if err := c.send(batch); err != nil {
+		if err := c.send(packet); err != nil {
 			c.fail(broken(err))
 			return
 		}
 	}
 }
 
-// next takes the queue and says when to look again; an error ends the connection.
-func (c *conn) next() (frames [][]byte, wait time.Duration, err error) {
+// next appends the frames of the queue to packet and says when to look again; an error ends the connection.
+func (c *conn) next(packet []byte) (_ []byte, wait time.Duration, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed != nil {
 		return nil, 0, c.closed
 	}
 	for _, p := range c.queue {
-		if c.pending[p.id] == p { // else abandoned
-			p.taken = true
-			frames = append(frames, p.frame)
-		}
+		p.taken = true
+		packet = append(packet, p.frame...)
 	}
-	c.queue = nil
+	clear(c.queue)
+	c.queue = c.queue[:0]
+	c.gathering = len(packet) > 0 && len(c.pending) > gatherShare
 	if len(c.pending) == 0 {
 		idle := time.Since(c.lastUsed)
 		if c.retired || idle >= c.cfg.IdleTimeout {
 			c.retired = true
 			return nil, 0, errIdle
 		}
-		return frames, c.cfg.IdleTimeout - idle, nil
+		return packet, c.cfg.IdleTimeout - idle, nil
+	}
+	if c.gathering {
+		return packet, min(gatherTime, c.cfg.IdleTimeout, c.cfg.PingInterval), nil
 	}
 	left := c.cfg.PingInterval - time.Since(time.Unix(0, c.heard.Load()))
 	if left <= 0 {
 		left = c.cfg.PingInterval
-		if len(frames) == 0 {
-			frames = append(frames, c.ping())
+		if len(packet) == 0 {
+			packet = append(packet, c.ping()...)
 		}
 	}
-	return frames, min(left, c.cfg.IdleTimeout), nil // the last call's end does not wake us
+	return packet, min(left, c.cfg.IdleTimeout), nil // the last call's end does not wake us
 }
 
 func (c *conn) ping() []byte {
@@ -204,66 +256,59 @@ func (c *conn) ping() []byte {
 	return frame
 }
 
-func (c *conn) send(frames [][]byte) error {
+func (c *conn) send(packet []byte) error {
 	if err := c.nc.SetWriteDeadline(time.Now().Add(c.cfg.CallTimeout)); err != nil {
 		return err
 	}
-	for _, f := range frames {
-		if _, err := c.w.Write(f); err != nil {
-			return err
-		}
+	if _, err := c.w.Write(packet); err != nil {
+		return err
 	}
 	return c.w.Flush()
 }
 
 // read is the reader goroutine.
 func (c *conn) read() {
-	h := &commonpb.RpcResponseHeaderProto{}
+	var buf []byte
 	for {
-		frame, err := wire.ReadFrame(c.r, c.cfg.MaxResponse, nil)
+		frame, err := wire.ReadFrame(c.r, c.cfg.MaxResponse, buf)
 		if err != nil {
 			c.fail(broken(err))
 			return
 		}
 		c.heard.Store(time.Now().UnixNano())
-		if err := c.dispatch(h, frame); err != nil {
+		if err := c.dispatch(frame); err != nil {
 			c.fail(err)
 			return
 		}
+		buf = kept(frame) // a larger one may be the call's now
 	}
 }
 
 // dispatch hands a response to its call; an error ends the connection.
-func (c *conn) dispatch(h *commonpb.RpcResponseHeaderProto, frame []byte) error {
+func (c *conn) dispatch(frame []byte) error {
 	head, payload, err := wire.CutBytes(frame)
 	if err != nil {
 		return broken(err)
 	}
-	if err := proto.Unmarshal(head, h); err != nil {
-		return broken(fmt.Errorf("%w: %w", ErrFrame, err))
+	id, client, plain := wire.PlainAnswer(head)
+	var remote *RemoteError
+	if !plain {
+		h := &commonpb.RpcResponseHeaderProto{}
+		if err := proto.Unmarshal(head, h); err != nil {
+			return broken(fmt.Errorf("%w: %w", ErrFrame, err))
+		}
+		id, client = int32(h.GetCallId()), h.GetClientId()
+		if h.GetStatus() != commonpb.RpcStatusProto_SUCCESS {
+			remote = newRemoteError(h)
+		}
 	}
-	if id := h.GetClientId(); len(id) > 0 && !bytes.Equal(id, c.client) {
+	if len(client) > 0 && !bytes.Equal(client, c.client) {
 		return broken(fmt.Errorf("%w: answer for another client", ErrFrame))
 	}
-	id := int32(h.GetCallId())
-	var remote *RemoteError
-	if h.GetStatus() != commonpb.RpcStatusProto_SUCCESS {
-		remote = newRemoteError(h)
-	}
-	c.mu.Lock()
-	p := c.pending[id]
-	switch {
-	case p != nil && !p.taken:
-		err = broken(fmt.Errorf("%w: answer to a call before it was sent", ErrFrame))
-	case p != nil && remote != nil:
-		c.finishLocked(p, nil, remote)
-	case p != nil:
-		c.finishLocked(p, payload, nil)
-	}
-	c.mu.Unlock()
-	switch {
-	case err != nil:
+	if err := c.answer(id, payload, remote); err != nil {
 		return err
+	}
+	switch {
 	case remote == nil || id >= 0 && !remote.Fatal:
 		return nil // a call that nobody waits for any more is dropped
 	case id >= 0:
@@ -271,4 +316,26 @@ func (c *conn) dispatch(h *commonpb.RpcResponseHeaderProto, frame []byte) error 
 	default:
 		return remote // the connection itself was refused: none of its calls was executed
 	}
+}
+
+// answer ends the call with an id, if it still waits.
+func (c *conn) answer(id int32, payload []byte, remote *RemoteError) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.pending[id]
+	switch {
+	case p == nil:
+	case !p.taken:
+		return broken(fmt.Errorf("%w: answer to a call before it was sent", ErrFrame))
+	case remote != nil:
+		c.finishLocked(p, remote)
+	default:
+		if len(payload) > keepBuffer {
+			p.payload = payload // read leaves it the buffer
+		} else {
+			p.payload = append(p.payload[:0], payload...)
+		}
+		c.finishLocked(p, nil)
+	}
+	return nil
 }

@@ -3,7 +3,8 @@
 // A Client owns its connections: one for each Peer (address, protocol and identity), dialled by whoever comes first, shared by all
 // calls, closed when idle. Callers are yarn/rmclient, yarn/amrm, yarn/nm and yarn/dfs, from any goroutine. Each connection has one goroutine
 // that reads and one that writes; both end with it, and Close waits for them. Answers may come in any order. A call's context ends that
-// call only: the connection and its other calls go on, and a late answer is dropped.
+// call only: the connection and its other calls go on, and a late answer is dropped. With more than eight calls under way, requests wait up to
+// a millisecond for each other and go out together.
 //
 // What always holds: no lock is held across I/O; memory grows with the bytes that arrived, never by a length that a peer claims; a failed call
 // says whether it was NotSent, Refused by the server, or is Unknown, and a server's error keeps Java class, message and stack.

@@ -96,26 +96,29 @@ func (f *Failover) Call(ctx context.Context, peer Peer, method string, req, resp
 	}
 	o.timeout = min(o.timeout, f.cfg.Patience/time.Duration(len(f.cfg.Addrs))) // one that hangs leaves time for the others
 	begin := time.Now()
-	limited, cancel := context.WithDeadlineCause(ctx, begin.Add(f.cfg.Patience), ErrTimeout)
-	defer cancel()
+	deadline := begin.Add(f.cfg.Patience)
 	id := f.client.nextCallID()
 	var last error
 	sent := false
 	for try := 0; ; try++ {
 		peer.Addr = f.Current()
-		err := f.client.try(limited, &peer, method, id, try, req, resp, o.timeout)
+		wait := o.timeout
+		if try > 0 {
+			wait = min(wait, time.Until(deadline))
+		}
+		err := f.client.try(ctx, attempt{&peer, method, id, try, wait, o.timeout}, req, resp)
 		sent = sent || Unknown(err)
 		if err == nil || ctx.Err() != nil || !Unreachable(err) {
 			return asSent(err, sent)
 		}
-		if last == nil || limited.Err() == nil {
+		if last == nil || time.Now().Before(deadline) {
 			last = err // else patience ended within the try: what it found before tells more
 		}
 		if !errors.Is(err, ErrRetriable) {
 			f.rotate(peer.Addr)
 		}
 		f.cfg.Log.Debug("hadoop service does not answer", "service", f.cfg.Name, "addr", peer.Addr, "method", method, "try", try, "error", err)
-		if !f.pause(limited, try, err) {
+		if !f.pause(ctx, deadline, try, err) {
 			if ctx.Err() != nil {
 				return asSent(err, sent)
 			}
@@ -125,10 +128,11 @@ func (f *Failover) Call(ctx context.Context, peer Peer, method string, req, resp
 }
 
 // pause waits after each full round over the addresses; it reports false when time is up.
-func (f *Failover) pause(ctx context.Context, try int, err error) bool {
+func (f *Failover) pause(ctx context.Context, deadline time.Time, try int, err error) bool {
 	round, last := try/len(f.cfg.Addrs), try%len(f.cfg.Addrs) == len(f.cfg.Addrs)-1
 	if !last && !errors.Is(err, ErrRetriable) {
-		return ctx.Err() == nil
+		return ctx.Err() == nil && time.Now().Before(deadline)
 	}
-	return sleep(ctx, backoff(f.cfg.Base, f.cfg.Max, round))
+	wait, left := backoff(f.cfg.Base, f.cfg.Max, round), time.Until(deadline)
+	return sleep(ctx, min(wait, left)) && wait < left
 }

@@ -108,6 +108,7 @@ type Client struct {
 	ctx    context.Context // ends dials at Close
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // dials, readers, writers
+	tries  sync.Pool      // of *pending, for use again
 
 	mu     sync.Mutex
 	closed bool
@@ -123,7 +124,7 @@ type slot struct {
 
 // New is a client without connections. Config must be valid.
 func New(cfg Config) *Client {
-	c := &Client{cfg: cfg.withDefaults(), conns: map[peerKey]*slot{}}
+	c := &Client{cfg: cfg.withDefaults(), conns: map[peerKey]*slot{}, tries: sync.Pool{New: newPending}}
 	_, _ = rand.Read(c.id[:]) // never fails
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	return c
@@ -172,7 +173,7 @@ func (c *Client) Call(ctx context.Context, peer Peer, method string, req, resp p
 	id := c.nextCallID()
 	sent := false
 	for try := 0; ; try++ {
-		err := c.try(ctx, &peer, method, id, try, req, resp, o.timeout)
+		err := c.try(ctx, attempt{&peer, method, id, try, o.timeout, o.timeout}, req, resp)
 		sent = sent || Unknown(err)
 		if err == nil || !o.retry.again(try, err) || !sleep(ctx, o.retry.delay(try)) {
 			return asSent(err, sent)
@@ -182,21 +183,47 @@ func (c *Client) Call(ctx context.Context, peer Peer, method string, req, resp p
 
 func (c *Client) nextCallID() int32 { return int32(c.calls.Add(1) & math.MaxInt32) }
 
-// try sends the call once. The id is the at-most-once key together with the client's id; n counts the repetitions.
-func (c *Client) try(ctx context.Context, peer *Peer, method string, id int32, n int, req, resp proto.Message, timeout time.Duration) error {
-	fail := func(sent bool, err error) error { return &CallError{peer.Addr, method, err, sent} }
-	frame, err := c.request(peer, method, id, n, req)
+// attempt is one try of a call.
+type attempt struct {
+	peer   *Peer
+	method string
+	id     int32 // the at-most-once key, together with the client's id
+	retry  int   // how often it was tried before
+	wait   time.Duration
+	// silence is how long a connection may say nothing while the call waits for its answer, until new calls are to avoid it.
+	silence time.Duration
+}
+
+// try sends the call once.
+func (c *Client) try(ctx context.Context, a attempt, req, resp proto.Message) error {
+	p := c.tries.Get().(*pending)
+	err := c.tryAs(ctx, p, &a, req, resp)
 	if err != nil {
-		return fail(false, err)
+		err = &CallError{a.peer.Addr, a.method, err, p.sent}
 	}
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
+	p.reset()
+	c.tries.Put(p) // no connection has it any more
+	return err
+}
+
+// tryAs leaves in p.sent whether the server may have seen the call.
+func (c *Client) tryAs(ctx context.Context, p *pending, a *attempt, req, resp proto.Message) (err error) {
+	if p.frame, err = wire.AppendCall(p.frame, c.id[:], a.id, a.retry, a.method, a.peer.Protocol, req); err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	if len(p.frame) > maxRequest {
+		return fmt.Errorf("%w: %d bytes", ErrTooLong, len(p.frame))
+	}
+	if ctx.Err() != nil { // a quick answer might come before anybody looks at ctx
+		return context.Cause(ctx)
+	}
+	p.id = a.id
+	p.timer.Reset(a.wait)
 	for {
-		conn, err := c.connection(ctx, peer, timer.C)
+		conn, err := c.connection(ctx, a.peer, p.timer.C)
 		if err != nil {
-			return fail(false, err)
+			return err
 		}
-		p := &pending{id: id, frame: frame, done: make(chan struct{})}
 		if !conn.start(p) {
 			continue // closed since we got it; the next round finds another
 		}
@@ -204,41 +231,21 @@ func (c *Client) try(ctx context.Context, peer *Peer, method string, id int32, n
 		case <-p.done:
 		case <-ctx.Done():
 			conn.abandon(p, context.Cause(ctx))
-		case <-timer.C:
+			<-p.done
+		case <-p.timer.C:
 			conn.abandon(p, ErrTimeout)
-			conn.suspect(timeout)
+			conn.suspect(a.silence)
+			<-p.done
 		}
-		<-p.done
 		if p.err != nil {
-			return fail(p.sent, p.err)
+			return p.err
 		}
 		rest, err := wire.CutDelimited(p.payload, resp)
 		if err == nil && len(rest) > 0 {
 			err = fmt.Errorf("%w: %d bytes behind the answer", ErrFrame, len(rest))
 		}
-		if err != nil {
-			return fail(true, err)
-		}
-		return nil
+		return err
 	}
-}
-
-// request encodes a call's frame.
-func (c *Client) request(peer *Peer, method string, id int32, retry int, req proto.Message) ([]byte, error) {
-	h := &commonpb.RpcRequestHeaderProto{}
-	c.fillHeader(h, id, retry)
-	m := &commonpb.RequestHeaderProto{}
-	m.SetMethodName(method)
-	m.SetDeclaringClassProtocolName(peer.Protocol)
-	m.SetClientProtocolVersion(1)
-	frame, err := wire.AppendFrame(make([]byte, 0, 192+proto.Size(req)), h, m, req)
-	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
-	if len(frame) > maxRequest {
-		return nil, fmt.Errorf("%w: %d bytes", ErrTooLong, len(frame))
-	}
-	return frame, nil
 }
 
 func (c *Client) fillHeader(h *commonpb.RpcRequestHeaderProto, id int32, retry int) {

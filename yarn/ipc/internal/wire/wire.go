@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -90,15 +91,19 @@ func AppendFrame(b []byte, messages ...proto.Message) ([]byte, error) {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	for _, m := range messages {
-		size := proto.Size(m)
-		b = protowire.AppendVarint(b, uint64(size))
 		var err error
-		if b, err = (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(b, m); err != nil {
+		if b, err = appendDelimited(b, m); err != nil {
 			return b[:start], err
 		}
 	}
 	binary.BigEndian.PutUint32(b[start:], uint32(len(b)-start-4))
 	return b, nil
+}
+
+func appendDelimited(b []byte, m proto.Message) ([]byte, error) {
+	size := proto.Size(m)
+	b = slices.Grow(protowire.AppendVarint(b, uint64(size)), size)
+	return proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, m)
 }
 
 // CutDelimited unmarshals the delimited message that b begins with and returns what follows. Everything is copied.

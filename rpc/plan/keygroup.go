@@ -26,18 +26,28 @@ const (
 func KeyHash(b []byte) uint32 {
 	n := uint64(len(b))
 	var h uint64
+	all := b
 	for len(b) >= 8 {
 		h = fold(h^binary.LittleEndian.Uint64(b)^hashSeed, hashMulA)
 		b = b[8:]
 	}
 	if len(b) > 0 {
-		var w uint64
-		for i, c := range b {
-			w |= uint64(c) << (8 * i)
-		}
-		h = fold(h^w^hashSeed, hashMulA)
+		h = fold(h^tail(all, len(b))^hashSeed, hashMulA)
 	}
 	return finish(h, n)
+}
+
+// tail is the last k bytes of b, 1 to 7 of them, as a little-endian number. It reads them at once, overlapping what is before or each
+// other: a loop over so few bytes would be mispredicted for every other key.
+func tail(b []byte, k int) uint64 {
+	n := len(b)
+	switch {
+	case n >= 8:
+		return binary.LittleEndian.Uint64(b[n-8:]) >> (8 * uint(8-k) & 63)
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*uint(n-4)&63)
+	}
+	return uint64(b[0]) | uint64(b[n/2])<<(8*uint(n/2)&63) | uint64(b[n-1])<<(8*uint(n-1)&63)
 }
 
 // KeyHash64 is KeyHash of the eight little-endian bytes of w, which is how integers are encoded.

@@ -405,3 +405,42 @@ func TestKeyGroupRanges(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyHashReadsEveryByte holds KeyHash against its definition, byte by byte, for keys of every length.
+func TestKeyHashReadsEveryByte(t *testing.T) {
+	key := make([]byte, 40)
+	for i := range key {
+		key[i] = byte(201*i + 17)
+	}
+	for n := range key {
+		for at := range key[n:] {
+			b := key[at : at+n]
+			var h uint64
+			for i := 0; i < n; i += 8 {
+				var w uint64
+				for k, c := range b[i:min(i+8, n)] {
+					w |= uint64(c) << (8 * k)
+				}
+				h = fold(h^w^hashSeed, hashMulA)
+			}
+			if got, want := KeyHash(b), finish(h, uint64(n)); got != want {
+				t.Fatalf("KeyHash of %x is %08x, want %08x", b, got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkKeyHash(b *testing.B) {
+	words := []string{"a", "of", "the", "word", "other", "stream", "records", "exchange", "parallelism", "checkpointing"}
+	keys := make([][]byte, 1<<15) // more than a branch predictor learns by heart
+	for i := range keys {
+		keys[i] = []byte(words[Murmur(uint32(i))%uint32(len(words))])
+	}
+	var sum uint32
+	for i := range b.N {
+		sum += KeyHash(keys[i&(1<<15-1)])
+	}
+	if sum == 1 {
+		b.Log("the sum is used")
+	}
+}

@@ -17,7 +17,7 @@ import (
 
 // fakeDN is a DataNode on the real wire (Java: DataXceiver, data transfer version 28) that keeps blocks in memory.
 type fakeDN struct {
-	t  *testing.T
+	t  testing.TB
 	ln net.Listener
 	wg sync.WaitGroup
 
@@ -37,7 +37,7 @@ type dnPlan struct {
 	badSum    int  // send this packet (+1) with one byte flipped
 }
 
-func newFakeDN(t *testing.T) *fakeDN {
+func newFakeDN(t testing.TB) *fakeDN {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -269,4 +269,11 @@ func packet(data []byte, off, seq int, last bool) []byte {
 	out := binary.BigEndian.AppendUint32(nil, uint32(4+len(sums)+len(data)))
 	out = binary.BigEndian.AppendUint16(out, uint16(len(hdr)))
 	return append(append(append(out, hdr...), sums...), data...)
+}
+
+// forget drops all blocks.
+func (d *fakeDN) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.blocks)
 }

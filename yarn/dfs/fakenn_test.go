@@ -20,7 +20,7 @@ import (
 
 // fakeNN is a NameNode on the real wire: a Mem for names, blocks for bytes, hooks for trouble.
 type fakeNN struct {
-	t   *testing.T
+	t   testing.TB
 	srv *ipctest.Server
 	mem *Mem
 	dn  *fakeDN
@@ -45,7 +45,7 @@ type fakeFile struct {
 }
 
 // A connection that the byte client makes carries its own client id; ours is the ipc.Client's.
-func newFakeNN(t *testing.T) *fakeNN {
+func newFakeNN(t testing.TB) *fakeNN {
 	t.Helper()
 	n := &fakeNN{t: t, mem: NewMem(MemConfig{User: "alice"}), dn: newFakeDN(t), calls: map[string]int{}, files: map[uint64]*fakeFile{}, page: 1000}
 	srv, err := ipctest.New(ipctest.Config{Simple: true, Handle: n.handle})

@@ -91,10 +91,12 @@ func (r *hdfsReader) fill(p []byte) (n int, err error) {
 		r.end(false)
 		return 0, err
 	}
+	if r.f != nil && time.Since(r.opened) > readerMaxAge {
+		r.end(true)
+	}
 	for n < len(p) && r.pos < r.size {
 		if len(r.rest) == 0 {
-			if r.f == nil || time.Since(r.opened) > readerMaxAge {
-				r.end(r.f != nil)
+			if r.f == nil {
 				if err := r.open(); err != nil {
 					return n, err
 				}

@@ -8,7 +8,7 @@ import (
 )
 
 // fakeCluster is an HDFS client against a fake NameNode and DataNode.
-func fakeCluster(t *testing.T, change func(*HDFSConfig)) (*HDFS, *fakeNN) {
+func fakeCluster(t testing.TB, change func(*HDFSConfig)) (*HDFS, *fakeNN) {
 	t.Helper()
 	nn := newFakeNN(t)
 	rpc := ipc.New(ipc.Config{})

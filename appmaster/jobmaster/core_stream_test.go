@@ -94,10 +94,28 @@ func TestUnreachable(t *testing.T) {
 		t.Fatalf("a broken stream is opened again at once, got %d openings", len(r.opens))
 	}
 	r.c.opened(r.now, r.opens[0], nil, rpc.New(rpc.Unreachable, "connection refused"))
+	r.want("not lost yet", r.ends)
+	r.later[0](r.c, r.now)
 	r.want("end", r.ends, "FAILED: worker w1 lost: unreachable at w1:1: connection refused")
 	if fmt.Sprint(r.resets) != "[0 1]" {
 		t.Errorf("coordinators were told of %v, want [0 1]", r.resets)
 	}
+
+	// Who runs it knows more than a broken connection tells.
+	r, l = running(t)
+	r.c.broken(r.now, "w1", l, errReset)
+	r.c.opened(r.now, r.opens[0], nil, rpc.New(rpc.Unreachable, "connection refused"))
+	r.c.workerGone(r.now, "w1", errors.New("killed by SIGKILL"))
+	r.later[0](r.c, r.now)
+	r.want("end", r.ends, "FAILED: worker w1 lost: killed by SIGKILL")
+
+	// It is back before it is lost.
+	r, l = running(t)
+	r.c.broken(r.now, "w1", l, errReset)
+	r.c.opened(r.now, r.opens[0], nil, rpc.New(rpc.Unreachable, "connection refused"))
+	r.register("w1", 2)
+	r.later[0](r.c, r.now)
+	r.want("no end", r.ends)
 
 	// It refuses because it is about to register anew: that is a sign of life.
 	r, l = running(t)

@@ -154,24 +154,26 @@ func (c *core) notOpened(now time.Time, w *worker, err error) {
 	if rpc.Refused(err) {
 		return // alive, and about to register anew; if not, its silence will tell
 	}
-	c.failedOnce(now, w, err)
+	c.failedOnce(w, err)
 }
 
-// failedOnce counts a refused or reset stream; below the threshold it is opened again.
-func (c *core) failedOnce(now time.Time, w *worker, err error) {
+// failedOnce counts a refused or reset stream; below the threshold it is opened again, else the worker is lost, unless the
+// ResourceManager tells its end before, with a better reason, or it registers anew.
+func (c *core) failedOnce(w *worker, err error) {
 	w.failures++
+	delay, then := reopenDelay, func(c *core, _ time.Time, w *worker) { c.open(w) }
 	if limit := c.cfg.FailureThreshold; limit > 0 && w.failures >= limit {
-		c.loseWorker(now, w.id, fmt.Errorf("unreachable at %s: %w", w.address, err))
-		return
-	}
-	if w.failures <= 1 {
+		delay, then = lossPatience, func(c *core, now time.Time, w *worker) {
+			c.loseWorker(now, w.id, fmt.Errorf("unreachable at %s: %w", w.address, err))
+		}
+	} else if w.failures <= 1 {
 		c.open(w)
 		return
 	}
 	o := *w
-	c.out.after(reopenDelay, func(c *core, _ time.Time) {
+	c.out.after(delay, func(c *core, now time.Time) {
 		if w := c.workers[o.id]; w != nil && w.instance == o.instance && w.link == nil && !w.opening && !c.closed {
-			c.open(w)
+			then(c, now, w)
 		}
 	})
 }
@@ -195,7 +197,7 @@ func (c *core) broken(now time.Time, id ids.ResourceID, l link, err error) {
 	}
 	c.log.Warn("stream to worker broken", "worker", id, "err", err)
 	if !w.opening {
-		c.failedOnce(now, w, err)
+		c.failedOnce(w, err)
 	}
 }
 

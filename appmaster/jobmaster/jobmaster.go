@@ -79,6 +79,9 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// lossPatience is how long a worker that cannot be reached is not yet lost: where it runs they may know what happened to it.
+const lossPatience = time.Second
+
 // reopenDelay lies between the second and further openings of a broken stream.
 const reopenDelay = 100 * time.Millisecond
 

@@ -144,6 +144,7 @@ func (c *core) broken(id ids.ResourceID, conn *connection, l link, cause error) 
 	c.log.Info("stream to worker broke", "worker", string(id), "cause", cause)
 	conn.link = nil
 	if w.state != leaving {
+		c.cfg.Driver.Suspect(c.cfg.Epoch, id)
 		c.redial(id, conn)
 	}
 }

@@ -51,6 +51,7 @@ func (r *rig) Request(_ ids.Epoch, n int)          { r.say("request %d", n) }
 func (r *rig) Release(_ ids.Epoch, id ids.ResourceID, _ string) {
 	r.say("release %s", id)
 }
+func (r *rig) Suspect(_ ids.Epoch, id ids.ResourceID)       { r.say("suspect %s", id) }
 func (r *rig) Finish(context.Context, Status, string) error { return nil }
 func (r *rig) NotEnoughResources(_ ids.JobID, reason string, final bool) {
 	r.say("notenough %v %s", final, reason)
@@ -251,7 +252,7 @@ func TestTheDriversCauseReachesTheJob(t *testing.T) {
 	conn, l := r.register("w1", 1)
 	r.said = nil
 	r.c.broken("w1", conn, l, errors.New("reset"))
-	r.want("redial w1")
+	r.want("suspect w1", "redial w1")
 	Gone{Worker: "w1", Cause: errors.New("killed")}.apply(r.c)
 	r.want("gone w1: killed", "request 1")
 	if r.c.reopened("w1", conn, nil, errors.New("refused")) {

@@ -15,6 +15,8 @@ type Driver interface {
 	Request(epoch ids.Epoch, outstanding int)
 	// Release ends a worker, whatever it does. It does not block; Gone follows unless the worker was gone already.
 	Release(epoch ids.Epoch, worker ids.ResourceID, reason string)
+	// Suspect says that a worker seems to have ended. It does not block; if it has, Gone is to follow soon.
+	Suspect(epoch ids.Epoch, worker ids.ResourceID)
 	// Finish ends the application where it runs; it returns when that is recorded there.
 	Finish(ctx context.Context, status Status, diagnostics string) error
 }

@@ -173,6 +173,14 @@ func (c *core) release(epoch ids.Epoch, worker ids.ResourceID, reason string) {
 	})
 }
 
+// suspect looks whether YARN knows of a worker's end.
+func (c *core) suspect(epoch ids.Epoch, worker ids.ResourceID) {
+	id, err := yarnid.ParseContainerID(string(worker))
+	if epoch == c.epoch && err == nil && c.containers[id] != nil {
+		c.cfg.Session.Expect(id)
+	}
+}
+
 // start starts containers at their nodes.
 func (c *core) start(granted []amrm.Container) {
 	actor.Go(c.self, func(ctx context.Context) (struct{}, error) {

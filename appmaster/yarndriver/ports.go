@@ -14,6 +14,7 @@ type Session interface {
 	Register(ctx context.Context, a amrm.Address) (amrm.Registration, error)
 	SetAsk(a amrm.Ask)
 	Release(ids ...yarnid.ContainerID)
+	Expect(id yarnid.ContainerID)
 	Blacklist(add, remove []string)
 	Unregister(ctx context.Context, status amrm.FinalStatus, diagnostics, trackingURL string) error
 }

@@ -150,6 +150,11 @@ func (d *Driver) Release(epoch ids.Epoch, worker ids.ResourceID, reason string) 
 	d.loop.Post(func(c *core) { c.release(epoch, worker, reason) })
 }
 
+// Suspect implements [resourcemanager.Driver].
+func (d *Driver) Suspect(epoch ids.Epoch, worker ids.ResourceID) {
+	d.loop.Post(func(c *core) { c.suspect(epoch, worker) })
+}
+
 var finalStatus = map[resourcemanager.Status]amrm.FinalStatus{
 	resourcemanager.Succeeded: amrm.FinalSucceeded,
 	resourcemanager.Failed:    amrm.FinalFailed,

@@ -55,6 +55,8 @@ func (y *yarn) Release(cs ...yarnid.ContainerID) {
 	}
 }
 
+func (y *yarn) Expect(id yarnid.ContainerID) { y.say("expect %d", id.ID) }
+
 func (y *yarn) Start(ctx context.Context, reqs []nm.StartRequest, report func(nm.Result)) {
 	if y.gate != nil {
 		<-y.gate
@@ -154,6 +156,20 @@ func TestAskedContainersAreStartedAndSurplusGivenBack(t *testing.T) {
 		expect(t, y, "gone wanted=false container container_1_0001_01_000001 on n1:1 ended with exit status 137 (killed by SIGKILL)")
 		d.Request(5, 1)
 		expect(t, y, "ask 1 as of 2")
+	})
+}
+
+func TestASuspectedWorkerIsLookedFor(t *testing.T) {
+	y := &yarn{}
+	run(t, y, func(d *Driver) {
+		d.Request(5, 1)
+		d.OnEvent(amrm.Allocated{Seq: 1, Containers: []amrm.Container{granted(1, "n1")}})
+		synctest.Wait()
+		y.take()
+		d.Suspect(4, resourceID(granted(1, "n1").ID)) // an older leader
+		d.Suspect(5, resourceID(granted(2, "n1").ID)) // not ours
+		d.Suspect(5, resourceID(granted(1, "n1").ID))
+		expect(t, y, "expect 1")
 	})
 }
 

@@ -93,6 +93,9 @@ func (d *localDriver) Release(epoch ids.Epoch, id ids.ResourceID, reason string)
 	}
 }
 
+// Suspect implements resourcemanager.Driver: the end of a worker inside this process is known at once.
+func (d *localDriver) Suspect(ids.Epoch, ids.ResourceID) {}
+
 // end closes a worker and tells that it is gone, once.
 func (d *localDriver) end(id ids.ResourceID, cause error, wanted bool) {
 	d.mu.Lock()

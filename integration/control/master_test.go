@@ -265,6 +265,7 @@ func (d *driver) Request(_ ids.Epoch, n int) { d.say("driver: request %d", n) }
 func (d *driver) Release(_ ids.Epoch, w ids.ResourceID, reason string) {
 	d.say("driver: release %s: %s", w, reason)
 }
+func (d *driver) Suspect(ids.Epoch, ids.ResourceID) {}
 func (d *driver) Finish(_ context.Context, s resourcemanager.Status, diagnostics string) error {
 	d.say("driver: finish %s: %s", s, diagnostics)
 	return nil

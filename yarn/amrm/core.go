@@ -62,6 +62,7 @@ type core struct {
 	live         map[yarnid.ContainerID]struct{}
 	releases     []yarnid.ContainerID             // of the next allocate
 	unconfirmed  map[yarnid.ContainerID]time.Time // released, no completed status yet
+	expected     map[yarnid.ContainerID]time.Time // live, but the owner has reason to think that it has ended
 	blacklist    map[string]struct{}              // whole
 	blackAdd     map[string]struct{}              // of the next allocate
 	blackRemove  map[string]struct{}              // of the next allocate
@@ -84,6 +85,7 @@ func newCore(heartbeat, request time.Duration, tok *token.Token) *core {
 		asks:        map[AskKey]*askState{},
 		live:        map[yarnid.ContainerID]struct{}{},
 		unconfirmed: map[yarnid.ContainerID]time.Time{},
+		expected:    map[yarnid.ContainerID]time.Time{},
 		blacklist:   map[string]struct{}{},
 		blackAdd:    map[string]struct{}{},
 		blackRemove: map[string]struct{}{},
@@ -95,6 +97,7 @@ type (
 	cmdRegister   struct{ req registerRequest }
 	cmdAsk        struct{ ask Ask }
 	cmdRelease    struct{ ids []yarnid.ContainerID }
+	cmdExpect     struct{ id yarnid.ContainerID }
 	cmdBlacklist  struct{ add, remove []string }
 	cmdProgress   struct{ value float32 }
 	cmdUnregister struct{ req finishRequest }
@@ -155,6 +158,10 @@ func (c *core) Step(now time.Time, event any) []effect {
 		c.setAsk(now, e.ask)
 	case cmdRelease:
 		c.release(now, e.ids)
+	case cmdExpect:
+		if _, live := c.live[e.id]; live {
+			c.expected[e.id] = now
+		}
 	case cmdBlacklist:
 		c.changeBlacklist(e.add, e.remove)
 	case cmdProgress:
@@ -242,15 +249,17 @@ func (c *core) interval() time.Duration {
 	return c.heartbeat
 }
 
-// awaiting returns since when something is awaited that comes with a later allocate: containers, or the end of released ones, for which
-// who stops workers waits.
+// awaiting returns since when something is awaited that comes with a later allocate: containers, the end of released ones, for which
+// who stops workers waits, or of expected ones.
 func (c *core) awaiting() (since time.Time, ok bool) {
 	if c.asking() {
 		since, ok = c.askingSince, true
 	}
-	for _, at := range c.unconfirmed {
-		if !ok || at.After(since) {
-			since, ok = at, true
+	for _, ends := range []map[yarnid.ContainerID]time.Time{c.unconfirmed, c.expected} {
+		for _, at := range ends {
+			if !ok || at.After(since) {
+				since, ok = at, true
+			}
 		}
 	}
 	return since, ok

@@ -268,6 +268,7 @@ func (c *core) complete(statuses []Status) []Status {
 	for _, s := range statuses {
 		_, s.Released = c.unconfirmed[s.ID]
 		delete(c.unconfirmed, s.ID)
+		delete(c.expected, s.ID)
 		if _, known := c.live[s.ID]; !known {
 			continue
 		}

@@ -306,6 +306,31 @@ func TestReleasePacing(t *testing.T) {
 	}
 }
 
+// TestExpectedEnd: an idle session looks at once, and often, when its owner has reason to think that a container has ended.
+func TestExpectedEnd(t *testing.T) {
+	d := registered(t)
+	d.do(cmdAsk{ask(small, 1)})
+	d.round(allocateResponse{allocated: containers(small, 2)})
+	d.round(allocateResponse{})
+	d.now = d.now.Add(3 * time.Second)
+	d.do(cmdExpect{containerID(7)}) // never announced
+	if d.call != nil {
+		t.Error("a container that is none of ours made the session look")
+	}
+	d.do(cmdExpect{containerID(2)})
+	if d.call == nil || d.call.allocate == nil {
+		t.Fatal("no allocate at once")
+	}
+	d.answer(allocateResponse{responseID: d.core.responseID + 1})
+	if got := d.next(); got != 15*time.Millisecond {
+		t.Errorf("the next allocate after %v, want 15 ms", got)
+	}
+	d.answer(allocateResponse{responseID: d.core.responseID + 1, completed: []Status{{ID: containerID(2), ExitStatus: 137}}})
+	if got := d.next(); got != 5*time.Second {
+		t.Errorf("heartbeat after the end has come: after %v, want 5 s", got)
+	}
+}
+
 func TestReleaseConfirmed(t *testing.T) {
 	d := registered(t)
 	d.do(cmdAsk{ask(small, 1)})

@@ -8,7 +8,7 @@
 // token slot and the pacing. Session is the shell around it: one goroutine that feeds the core, at most one call to
 // the YARN RM at a time. The Session is process-scoped: one per AM process, whoever leads.
 //
-// Goroutines: every exported method may be called from anywhere. SetAsk, Release, Blacklist and SetProgress only
+// Goroutines: every exported method may be called from anywhere. SetAsk, Release, Expect, Blacklist and SetProgress only
 // post and return at once. Config.OnEvent is called on the session's goroutine, in order, one event at a time: it
 // must not block and may call the posting methods, but neither Register nor Unregister nor Close.
 //

@@ -141,6 +141,9 @@ func (s *Session) SetAsk(a Ask) { s.post(cmdAsk{a}) }
 // Release gives containers back, running or not. For some no Completed ever follows (after a restart of the YARN RM).
 func (s *Session) Release(ids ...yarnid.ContainerID) { s.post(cmdRelease{ids}) }
 
+// Expect makes the session look often, for some seconds, whether a container has ended.
+func (s *Session) Expect(id yarnid.ContainerID) { s.post(cmdExpect{id}) }
+
 // Blacklist adds and removes hosts (names without port) on which nothing shall be allocated. It starts empty.
 func (s *Session) Blacklist(add, remove []string) { s.post(cmdBlacklist{add, remove}) }
 

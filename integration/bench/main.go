@@ -124,6 +124,7 @@ func compare(older, newer string) error {
 // constructors make the groups of rows, in the order in which they run. Scale is 1 for numbers that count.
 var constructors = []func(scale float64) []group{
 	localGroups,
+	loadGroups,
 	yarnGroups,
 	hadoopGroups,
 	slowYARNGroups, // last: it may stop the cluster of the rows before

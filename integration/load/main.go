@@ -37,7 +37,7 @@ func main() {
 }
 
 func command(ctx context.Context, args []string) error {
-	var cfg config
+	cfg := config{settle: 2 * time.Second}
 	var limit time.Duration
 	var asJSON bool
 	var options, profile string

@@ -16,6 +16,7 @@ type config struct {
 	workers, slots int
 	perNode        int           // workers on a node
 	exchange       bool          // a second vertex, behind an exchange that connects all with all
+	settle         time.Duration // what the AM gets to finish what the start left, before its heartbeats are watched
 	steady         time.Duration // how long heartbeats are watched
 	memory         string        // of the AM's container
 	options        []string      // key=value
@@ -227,11 +228,8 @@ func (x *execution) awaitTasks(ctx context.Context) error {
 	return nil
 }
 
-// settle is what the AM gets to finish what the start left, before its heartbeats are watched.
-const settle = 2 * time.Second
-
 func (x *execution) watch(ctx context.Context) error {
-	if err := x.pause(ctx, settle); err != nil {
+	if err := x.pause(ctx, x.cfg.settle); err != nil {
 		return err
 	}
 	before, err := cpuOf(x.am.pid)

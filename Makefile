@@ -7,7 +7,7 @@ HADOOPCTL := $(GO) run ./integration/hadoop/hadoopctl
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test race bench bench-compare demo demo-docker nightly fuzz-short generate hadoop-up hadoop-down clean
+.PHONY: help build check test race bench bench-flink bench-compare demo demo-docker nightly fuzz-short generate hadoop-up hadoop-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ race: ## the tests without Hadoop three times, shuffled, race detector and invar
 
 bench: ## measure; prints a table with command, runs and median; BENCH="-run regexp -runs n -micro"
 	@$(GO) run ./integration/bench $(BENCH)
+
+bench-flink: ## the same for flott and Apache Flink in turn on one YARN, with ratios and bars; takes about 35 minutes; BENCH as above
+	@$(GO) run ./integration/bench -flink $(BENCH)
 
 bench-compare: ## what moved between two runs of make bench: OLD=<file> NEW=<file>
 	@$(GO) run ./integration/bench -compare "$(OLD)" "$(NEW)"

@@ -259,7 +259,7 @@ func (s *session) words(ctx context.Context, row *measure.Row, n int64, job func
 	if err != nil {
 		return err
 	}
-	from, err := s.upload(ctx, y, local, n)
+	from, err := s.upload(ctx, y, local, size)
 	if err != nil {
 		return err
 	}
@@ -340,8 +340,9 @@ func latencyName(timeout string) string { return "latency, buffer timeout " + ti
 
 // flinkLatencyGroup is the time to the keyed operator at 10,000 records a second.
 func flinkLatencyGroup(scale float64) group {
-	const rate, warmup = 10_000, 20_000
-	n := warmup + int64(60_000*scale)
+	// The Java virtual machines need some seconds until they have compiled what counts.
+	const rate, warmup = 10_000, 100_000
+	n := warmup + int64(100_000*scale)
 	g := group{done: endFlink}
 	for _, timeout := range []string{"0 ms", "1 ms", "100 ms"} {
 		buffer := "execution.buffer-timeout.interval=" + timeout

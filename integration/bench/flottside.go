@@ -173,7 +173,7 @@ type idFinder struct {
 	found chan string // takes one
 }
 
-var anyApplication = regexp.MustCompile(`application_\d+_\d+\b`)
+var anyApplication = regexp.MustCompile(`(application_\d+_\d+)[^\d]`)
 
 // Write takes a piece of the output.
 func (f *idFinder) Write(b []byte) (int, error) {
@@ -183,9 +183,9 @@ func (f *idFinder) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	f.text = append(f.text, b...)
-	if id := anyApplication.Find(f.text); id != nil {
+	if m := anyApplication.FindSubmatch(f.text); m != nil {
 		f.done = true
-		f.found <- string(id)
+		f.found <- string(m[1])
 	}
 	return len(b), nil
 }

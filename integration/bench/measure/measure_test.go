@@ -168,3 +168,48 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+func TestJudge(t *testing.T) {
+	ours := row("a: ours", "rate", measure.Higher, 10, 12, 11)
+	ours.Add("CPU", measure.Seconds, measure.Lower, 1)
+	theirs := row("a: theirs", "rate", measure.Higher, 2, 3)
+	theirs.Add("CPU", measure.Seconds, measure.Lower, 4)
+	r := report(ours, theirs)
+	got := r.Judge([]measure.Bar{
+		{Name: "rate", Ours: "a: ours", Theirs: "a: theirs", Metric: "rate", Bound: 4},
+		{Name: "high rate", Ours: "a: ours", Theirs: "a: theirs", Metric: "rate", Bound: 5},
+		{Name: "CPU", Ours: "a: ours", Theirs: "a: theirs", Metric: "CPU", Bound: 1.0 / 3},
+		{Name: "little CPU", Ours: "a: ours", Theirs: "a: theirs", Metric: "CPU", Bound: 1.0 / 8},
+		{Name: "absolute", Ours: "a: ours", Metric: "CPU", Bound: 2},
+		{Name: "only printed", Ours: "a: ours", Theirs: "a: theirs", Metric: "CPU"},
+		{Name: "not measured", Ours: "a: ours", Theirs: "b", Metric: "rate", Bound: 1},
+		{Name: "not measured either", Ours: "a: ours", Metric: "RSS", Bound: 1},
+	})
+	met := map[string]bool{}
+	for _, j := range got {
+		met[j.Name] = j.Met
+	}
+	want := map[string]bool{"rate": true, "high rate": false, "CPU": true, "little CPU": false, "absolute": true, "only printed": true}
+	if d := cmp.Diff(want, met); d != "" {
+		t.Errorf("met (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]float64{5, 4}, got[0].Ratios); d != "" {
+		t.Errorf("ratios (-want +got):\n%s", d)
+	}
+	var b strings.Builder
+	if err := measure.Markdown(&b, r, got, "we", "they"); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"| | we | they | we : they (min–max) | bar | met |",
+		"| rate | 11.0 s | 2.50 s | **4.50×** (4.00×–5.00×) | ≥ 4.00× | yes |",
+		"| little CPU | 1.00 s | 4.00 s | **1/4.00** (1/4.00–1/4.00) | ≤ 1/8.00 | no |",
+		"| absolute | 1.00 s |  |  | ≤ 2.00 s | yes |",
+		"| only printed | 1.00 s | 4.00 s | **1/4.00** (1/4.00–1/4.00) |  |  |",
+		"load average in front of the runs 0.5–0.5.",
+	} {
+		if !strings.Contains(b.String(), line+"\n") {
+			t.Errorf("the table does not have the line %q:\n%s", line, b.String())
+		}
+	}
+}

@@ -1,21 +1,28 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/flott-dev/flott/integration/hadoop"
 )
+
+// programs are what a daemon of our own needs. From Debian 13 on the client is a package of its own.
+var programs = []struct {
+	program  string
+	packages []string
+}{
+	{"dockerd", []string{"docker.io", "iptables"}},
+	{"docker", []string{"docker-cli"}},
+	{"iptables", []string{"iptables"}},
+}
 
 // findDaemon makes d.docker ask a daemon that answers. The function that it returns ends the daemon if this process started it.
 func (d *demo) findDaemon(ctx context.Context) (func() error, error) {
@@ -40,12 +47,12 @@ func (d *demo) findDaemon(ctx context.Context) (func() error, error) {
 	case os.Geteuid() != 0:
 		return nil, fmt.Errorf("no docker daemon answers (%s): start one that this user may use, or run this as root on Debian or Ubuntu, where it starts its own", said(reason))
 	}
-	for _, program := range []string{"docker", "dockerd", "iptables"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if err := hadoop.Install(ctx, d.progress, "there is no "+program, "docker.io", "iptables"); err != nil {
-				return nil, err
-			}
-			break
+	for _, need := range programs {
+		if _, err := exec.LookPath(need.program); err == nil {
+			continue
+		}
+		if err := hadoop.Install(ctx, d.progress, "there is no "+need.program, need.packages...); err != nil {
+			return nil, err
 		}
 	}
 	// A package may have started the machine's daemon.
@@ -65,7 +72,6 @@ type daemon struct {
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	unlock func()
-	absent []string // of machinePaths, before the start
 }
 
 // machinePaths are what dockerd 20.10 makes wherever its own directories are, each before the folder that it is in.
@@ -88,11 +94,6 @@ func (d *demo) startDaemon(ctx context.Context) (stop func() error, err error) {
 	}
 	if err := errors.Join(os.MkdirAll(x.data, 0o711), os.Mkdir(x.run, 0o700)); err != nil {
 		return nil, fmt.Errorf("start dockerd: %w", err)
-	}
-	for _, name := range machinePaths {
-		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
-			x.absent = append(x.absent, name)
-		}
 	}
 	if err := x.start(); err != nil {
 		return nil, err
@@ -134,6 +135,9 @@ func (d *demo) startDaemon(ctx context.Context) (stop func() error, err error) {
 func (x *daemon) socket() string  { return filepath.Join(x.run, "docker.sock") }
 func (x *daemon) pidFile() string { return filepath.Join(x.run, "docker.pid") }
 
+// absentFile lists those of machinePaths that were not there before the daemon.
+func (x *daemon) absentFile() string { return filepath.Join(x.run, "absent") }
+
 // args keep the daemon away from what is not its own: no bridge docker0, no rules in the packet filter, no forwarding. Containers of one
 // network need none of these to reach each other, and need to reach nothing else.
 func (x *daemon) args() []string {
@@ -145,6 +149,9 @@ func (x *daemon) args() []string {
 func (x *daemon) start() error {
 	// An empty configuration, so that the machine's /etc/docker/daemon.json does not matter.
 	if err := os.WriteFile(filepath.Join(x.run, "none.json"), []byte("{}\n"), 0o600); err != nil {
+		return fmt.Errorf("start dockerd: %w", err)
+	}
+	if err := os.WriteFile(x.absentFile(), []byte(strings.Join(absent(machinePaths), "\n")), 0o600); err != nil {
 		return fmt.Errorf("start dockerd: %w", err)
 	}
 	log, err := os.Create(x.log)
@@ -177,94 +184,6 @@ func (x *daemon) stop() error {
 		<-x.ended
 	}
 	return errors.Join(err, x.clean())
-}
-
-// clean removes what a daemon leaves when it ends, or was killed: processes, mounts, directories, control groups.
-func (x *daemon) clean() error {
-	for _, name := range []string{x.pidFile(), filepath.Join(x.run, "exec", "containerd", "containerd.pid")} {
-		if err := x.endProcess(name); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(unmountBelow(x.data), unmountBelow(x.run)); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(x.run); err != nil {
-		return err
-	}
-	for _, name := range x.absent {
-		_ = os.Remove(name) // a folder that is not empty has become somebody's
-	}
-	for _, pattern := range []string{"/sys/fs/cgroup/" + x.cgroup, "/sys/fs/cgroup/*/" + x.cgroup} {
-		groups, err := filepath.Glob(pattern)
-		if err != nil {
-			return err
-		}
-		for _, g := range groups {
-			if err := os.Remove(g); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("remove control group: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
-// endProcess ends the process of a pid file if it is one of this daemon, which its command line says.
-func (x *daemon) endProcess(pidFile string) error {
-	text, err := os.ReadFile(pidFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || pid < 2 {
-		return fmt.Errorf("%s holds %q, not a process id", pidFile, text)
-	}
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	deadline := time.Now().Add(20 * time.Second)
-	for sent := false; ; sent = true {
-		cmdline, err := os.ReadFile(filepath.Join(proc, "cmdline"))
-		if err != nil || !strings.Contains(string(cmdline), x.run) {
-			return nil // ended
-		}
-		if !sent {
-			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-				return fmt.Errorf("end process %d of %s: %w", pid, pidFile, err)
-			}
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("process %d of %s does not end", pid, pidFile)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-// unmountBelow makes a directory safe to remove.
-func unmountBelow(dir string) error {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	for _, m := range mountsBelow(string(mounts), dir) {
-		if err := syscall.Unmount(m, syscall.MNT_DETACH); err != nil {
-			return fmt.Errorf("unmount %s: %w", m, err)
-		}
-	}
-	return nil
-}
-
-// mountsBelow returns the mount points below a directory, the deepest first.
-func mountsBelow(mountinfo, dir string) []string {
-	var found []string
-	for s := bufio.NewScanner(strings.NewReader(mountinfo)); s.Scan(); {
-		if fields := strings.Fields(s.Text()); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
-			found = append(found, fields[4])
-		}
-	}
-	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) })
-	return found
 }
 
 func tail(name string, lines int) string {

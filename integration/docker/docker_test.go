@@ -6,10 +6,14 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -64,19 +68,85 @@ func TestMountsBelow(t *testing.T) {
 	}
 }
 
-// endProcess must not end a process that merely has the number of one that ended long ago.
+// A pid file may hold the number of a process that has nothing to do with the one that wrote it.
 func TestEndProcessLeavesOthersAlone(t *testing.T) {
 	dir := t.TempDir()
 	x := &daemon{run: dir}
 	file := filepath.Join(dir, "pid")
-	if err := os.WriteFile(file, []byte("1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := x.endProcess(file); err == nil {
-		t.Error("process 1: got no error")
+	other, mine := sleeper(t, "60"), sleeper(t, "60", dir+"/x")
+	for text, wantErr := range map[string]bool{"1": true, "x": true, strconv.Itoa(other.Process.Pid): false, strconv.Itoa(mine.Process.Pid): false} {
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.endProcess(file); (err != nil) != wantErr {
+			t.Errorf("process %s: got %v, want an error: %v", text, err, wantErr)
+		}
 	}
 	if err := x.endProcess(filepath.Join(dir, "absent")); err != nil {
 		t.Errorf("without a pid file: %v", err)
+	}
+	if err := other.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("the other process: %v", err)
+	}
+}
+
+// sleeper starts a process that waits, with further words on its command line.
+func sleeper(t *testing.T, seconds string, words ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sh", append([]string{"-c", "sleep " + seconds + " & wait", "sh"}, words...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan struct{})
+	go func() { defer close(waited); _ = cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-waited
+	})
+	return cmd
+}
+
+func TestGoneKillsAfterItsGrace(t *testing.T) {
+	dir := t.TempDir()
+	cmd := sleeper(t, "60", dir+"/x")
+	list := func() ([]int, error) { return withArgument(dir + "/") }
+	if pids, err := list(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
+		t.Fatalf("with an argument below %s: got %v, %v, want %d", dir, pids, err, cmd.Process.Pid)
+	}
+	if err := gone("sleepers", list, 100*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	if pids, err := list(); err != nil || len(pids) > 0 {
+		t.Errorf("left: %v, %v", pids, err)
+	}
+}
+
+// Removing a group removes those below as well.
+func TestGroups(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "group")
+	if err := os.MkdirAll(filepath.Join(dir, "a", "b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"a/cgroup.procs": "7\n3\n", "a/b/cgroup.procs": "7\n12\n", "a/tasks": "99\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := inGroups([]string{dir, filepath.Join(dir, "absent")})
+	if want := []int{3, 7, 12}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for _, name := range []string{"a/cgroup.procs", "a/b/cgroup.procs", "a/tasks"} { // a real group's files do not keep it
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := removeGroups(dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the group is still there: %v", err)
 	}
 }
 

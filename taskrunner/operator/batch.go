@@ -25,6 +25,7 @@ type Batch[T any] struct {
 	times  []Time // made with the first record that has a time
 	codec  Codec[T]
 	pool   *batchPool[T]
+	size
 
 	// producer
 	added int
@@ -35,12 +36,18 @@ type Batch[T any] struct {
 	read int          // consumer
 }
 
+// size is how to find out what a value refers to.
+type size struct {
+	texts    []uintptr // where T's strings are, when it refers to memory with nothing else
+	measured bool      // by Codec.Extra
+}
+
 // batchPool keeps the batches of one producer. Consumers give them back from their goroutines.
 type batchPool[T any] struct {
 	codec    Codec[T]
 	capacity int
-	clear    bool      // T has pointers
-	texts    []uintptr // where T's strings are, when it refers to memory with nothing else
+	clear    bool // T has pointers
+	size
 
 	mu   sync.Mutex
 	free []*Batch[T]
@@ -56,6 +63,7 @@ func newBatchPool[T any](c Codec[T]) *batchPool[T] {
 	if c, ok := c.(*compiled[T]); ok {
 		p.texts = c.texts()
 	}
+	p.measured = p.clear && p.texts == nil
 	return p
 }
 
@@ -68,7 +76,7 @@ func (p *batchPool[T]) get() *Batch[T] {
 		return b
 	}
 	p.mu.Unlock()
-	return &Batch[T]{values: make([]T, p.capacity), codec: p.codec, pool: p}
+	return &Batch[T]{values: make([]T, p.capacity), codec: p.codec, pool: p, size: p.size}
 }
 
 // NewBatch returns a batch for one goroutine: a source's reader fills it, the source's operator hands its records on and resets it.
@@ -76,40 +84,61 @@ func NewBatch[T any](c Codec[T]) *Batch[T] { return newBatchPool(c).get() }
 
 // Append adds a record and publishes it, and reports whether there was room. A full batch, one whose records differ from this one in
 // having a time, and one whose records refer to much memory have none; an empty one always has.
-func (b *Batch[T]) Append(v T, t Time) bool { return b.append(&v, t) }
+func (b *Batch[T]) Append(v T, t Time) bool {
+	if b.added == 0 {
+		b.first(t)
+	}
+	return b.append(&v, t) != refused
+}
 
-func (b *Batch[T]) append(v *T, t Time) bool {
+// first is called before the first record is added.
+func (b *Batch[T]) first(t Time) {
+	if b.timed = t != NoTime; b.timed && b.times == nil {
+		b.times = make([]Time, len(b.values))
+	}
+}
+
+// appended says what became of a record.
+type appended uint8
+
+const (
+	refused appended = iota
+	taken
+	last // taken, and there is no room for another one
+)
+
+// append is Append after first; a batch that is nil has no room.
+func (b *Batch[T]) append(v *T, t Time) appended {
+	if b == nil {
+		return refused
+	}
 	i := b.added
-	if i == len(b.values) || i > 0 && b.timed != (t != NoTime) {
-		return false
+	if i >= len(b.values) || b.timed != (t != NoTime) {
+		return refused
 	}
 	at := &b.values[i]
 	*at = *v
-	if b.pool.clear {
-		extra := 0
-		for _, offset := range b.pool.texts { // most records: without a dynamic call
-			extra += len(*(*string)(unsafe.Add(unsafe.Pointer(at), offset)))
-		}
-		if b.pool.texts == nil {
-			extra = b.codec.Extra(at)
-		}
-		if i > 0 && b.extra+extra > batchBytes {
-			var zero T
-			*at = zero
-			return false
-		}
-		b.extra += extra
+	extra := b.extra
+	for _, offset := range b.texts { // most records: without a dynamic call
+		extra += len(*(*string)(unsafe.Add(unsafe.Pointer(at), offset)))
 	}
-	if t != NoTime {
-		if b.times == nil {
-			b.times = make([]Time, len(b.values))
-		}
-		b.timed = true
+	if b.measured {
+		extra += b.codec.Extra(at)
+	}
+	if extra > batchBytes && i > 0 {
+		var zero T
+		*at = zero
+		return refused
+	}
+	if b.timed {
 		b.times[i] = t
 	}
-	b.added = i + 1
+	b.extra, b.added = extra, i+1
 	b.n.Store(int64(i + 1))
-	return true
+	if i+1 == len(b.values) || extra >= batchBytes {
+		return last
+	}
+	return taken
 }
 
 // Full reports whether Append would refuse any further record.
@@ -131,19 +160,17 @@ func (b *Batch[T]) At(i int) (T, Time) {
 
 // each hands the unread records to out and returns how many there were.
 func (b *Batch[T]) each(out Output[T]) (int, error) {
-	n, first := int(b.n.Load()), b.read
-	for b.read < n {
-		i := b.read
-		b.read++
-		t := NoTime
+	n, t := int(b.n.Load()), NoTime
+	for i := b.read; i < n; i++ {
 		if b.timed {
 			t = b.times[i]
 		}
 		if err := out.Collect(b.values[i], t); err != nil {
-			return b.read - first, err
+			return i + 1 - b.read, err
 		}
 	}
-	return n - first, nil
+	n, b.read = n-b.read, n
+	return n, nil
 }
 
 // Drain hands every unread record to out, then empties the batch for its next use. It is for a batch with one goroutine.

@@ -103,9 +103,9 @@ var (
 func (e Edge[T]) Writer(c WriterConfig) (any, error) {
 	switch {
 	case c.Ship == plan.Forward && len(c.Ports) == 1:
-		return newForwardWriter(e.Codec, c), nil
+		return copying[T](e.Codec, c, newForwardWriter(e.Codec, c)), nil
 	case c.Ship == plan.Rebalance && len(c.Ports) > 0:
-		return newRebalanceWriter(e.Codec, c), nil
+		return copying[T](e.Codec, c, newRebalanceWriter(e.Codec, c)), nil
 	}
 	return nil, fmt.Errorf("open %s edge of %s: %d channels", c.Ship, TypeName[T](), len(c.Ports))
 }
@@ -116,7 +116,7 @@ func (e HashEdge[T, K]) Writer(c WriterConfig) (any, error) {
 		return nil, fmt.Errorf("open %s edge of %s by key: %d channels to %d subtasks of at most %d",
 			c.Ship, TypeName[T](), len(c.Ports), c.Parallelism, c.MaxParallelism)
 	}
-	return newHashWriter(e, c), nil
+	return copying[T](e.Codec, c, newHashWriter(e, c)), nil
 }
 
 // Reader implements EdgeNode.
@@ -125,7 +125,7 @@ func (e Edge[T]) Reader(next any) (Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &head[T]{codec: e.Codec, next: out}, nil
+	return newHead(e.Codec, out), nil
 }
 
 // Fanout implements EdgeNode.

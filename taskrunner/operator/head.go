@@ -5,12 +5,34 @@ import (
 	"fmt"
 )
 
+// Batcher is implemented by an Output[T] that works better on many records at once, as those that look up state.
+type Batcher[T any] interface {
+	// CollectBatch takes records in their order, as Collect would one by one. times is nil when none has a time. The slices are the
+	// caller's again when it returns.
+	CollectBatch(values []T, times []Time) error
+}
+
+// decoded is how many records of a frame a Batcher gets at once.
+const decoded = 64
+
 // head is the typed head of a chain behind an exchange.
 type head[T any] struct {
 	codec   Codec[T]
 	next    Output[T]
+	many    Batcher[T] // next, if it is one
 	records uint64
-	value   T // being decoded: on the heap, so that decoding does not allocate
+	values  []T // being decoded: on the heap, so that decoding does not allocate; one, or decoded for a Batcher
+	times   []Time
+}
+
+func newHead[T any](c Codec[T], next Output[T]) *head[T] {
+	h := &head[T]{codec: c, next: next}
+	n := 1
+	if many, ok := next.(Batcher[T]); ok {
+		h.many, n = many, decoded
+	}
+	h.values, h.times = make([]T, n), make([]Time, n)
+	return h
 }
 
 // Batch implements Head.
@@ -19,9 +41,22 @@ func (h *head[T]) Batch(b any) error {
 	if !ok {
 		return fmt.Errorf("input of records of type %s got a %T", TypeName[T](), b)
 	}
-	n, err := batch.each(h.next)
-	h.records += uint64(n)
-	return err
+	if h.many == nil {
+		n, err := batch.each(h.next)
+		h.records += uint64(n)
+		return err
+	}
+	first, n := batch.read, batch.Published()
+	batch.read = n
+	h.records += uint64(n - first)
+	if first == n {
+		return nil
+	}
+	var times []Time
+	if batch.timed {
+		times = batch.times[first:n]
+	}
+	return h.many.CollectBatch(batch.values[first:n], times)
 }
 
 // Frame implements Head. Types that refer to memory are decoded from a copy, which belongs to the garbage collector.
@@ -31,31 +66,57 @@ func (h *head[T]) Frame(data []byte, timed bool) error {
 		copy(chunk, data)
 		data = chunk
 	}
+	defer clear(h.values)
 	for len(data) > 0 {
-		t := NoTime
-		if timed {
-			if len(data) < 8 {
-				return fmt.Errorf("decode the time of a record of type %s: %w", TypeName[T](), ErrTruncated)
-			}
-			t = Time(binary.LittleEndian.Uint64(data))
-			data = data[8:]
-		}
-		rest, err := h.codec.Decode(data, &h.value)
-		if err != nil {
-			return fmt.Errorf("decode a record of type %s: %w", TypeName[T](), err)
-		}
-		if len(rest) == len(data) && !timed {
-			return fmt.Errorf("decode a record of type %s: %w: it takes no bytes", TypeName[T](), ErrCorrupt)
-		}
+		rest, n, err := h.decode(data, timed)
+		h.records += uint64(n)
 		data = rest
-		h.records++
-		if err := h.next.Collect(h.value, t); err != nil {
+		if err := h.hand(n, timed); err != nil {
+			return err
+		}
+		if err != nil {
 			return err
 		}
 	}
-	var zero T
-	h.value = zero
 	return nil
+}
+
+// decode reads as many records as there is room for, and returns how many came in front of an error.
+func (h *head[T]) decode(data []byte, timed bool) (rest []byte, n int, err error) {
+	for n < len(h.values) && len(data) > 0 {
+		rest := data
+		if timed {
+			if len(data) < 8 {
+				return nil, n, fmt.Errorf("decode the time of a record of type %s: %w", TypeName[T](), ErrTruncated)
+			}
+			h.times[n] = Time(binary.LittleEndian.Uint64(data))
+			rest = data[8:]
+		}
+		if rest, err = h.codec.Decode(rest, &h.values[n]); err != nil {
+			return nil, n, fmt.Errorf("decode a record of type %s: %w", TypeName[T](), err)
+		}
+		if len(rest) == len(data) {
+			return nil, n, fmt.Errorf("decode a record of type %s: %w: it takes no bytes", TypeName[T](), ErrCorrupt)
+		}
+		data = rest
+		n++
+	}
+	return data, n, nil
+}
+
+// hand hands on the first n decoded records.
+func (h *head[T]) hand(n int, timed bool) error {
+	switch {
+	case n == 0:
+		return nil
+	case h.many == nil && timed:
+		return h.next.Collect(h.values[0], h.times[0])
+	case h.many == nil:
+		return h.next.Collect(h.values[0], NoTime)
+	case timed:
+		return h.many.CollectBatch(h.values[:n], h.times[:n])
+	}
+	return h.many.CollectBatch(h.values[:n], nil)
 }
 
 // Control implements Head.

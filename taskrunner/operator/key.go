@@ -178,6 +178,20 @@ func (h *Hasher[K]) Hash(v *K) uint32 {
 	return plan.KeyHash(h.canonical(v))
 }
 
+// group returns the key group of a key.
+func (h *Hasher[K]) group(v *K, maxParallelism int) int {
+	if h.word {
+		return wordGroup(*(*uint64)(unsafe.Pointer(v)), maxParallelism)
+	}
+	return plan.KeyGroup(h.Hash(v), maxParallelism)
+}
+
+// wordGroup is not generic: only so do the functions of package plan become parts of it, because what is generic is compiled in the job's
+// package.
+func wordGroup(w uint64, maxParallelism int) int {
+	return plan.KeyGroup(plan.KeyHash64(w), maxParallelism)
+}
+
 // canonical returns the canonical encoding, until the next call.
 func (h *Hasher[K]) canonical(v *K) []byte {
 	b := h.key.Append(h.scratch[:0], v)
@@ -203,6 +217,9 @@ func (h *Hasher[K]) local(k K) uint32 {
 	}
 	return uint32(maphash.Comparable(h.seed, k))
 }
+
+// Exact reports whether keys are the same only when they are ==.
+func (h *Hasher[K]) Exact() bool { return !h.key.floats }
 
 // Same is Key.Same.
 func (h *Hasher[K]) Same(a, b *K) bool { return h.key.Same(a, b) }

@@ -7,66 +7,59 @@ import (
 // writer is what the writers of an edge share: the open batch of each channel.
 type writer[T any] struct {
 	flush   bool
-	cloner  *Cloner[T] // nil: records are shared as they are
 	pool    *batchPool[T]
 	chans   []channel[T]
 	records uint64
 }
 
 type channel[T any] struct {
-	open *Batch[T]
+	open *Batch[T] // nil: none
 	port Port
 }
 
-func (w *writer[T]) init(c Codec[T], cfg WriterConfig) {
-	w.flush, w.pool = cfg.FlushEach, newBatchPool(c)
-	if cfg.Copy && sharesWritable(c) {
-		w.cloner = NewCloner(c)
-	}
-	w.chans = make([]channel[T], len(cfg.Ports))
+func newWriter[T any](c Codec[T], cfg WriterConfig) writer[T] {
+	w := writer[T]{flush: cfg.FlushEach, pool: newBatchPool(c), chans: make([]channel[T], len(cfg.Ports))}
 	for i, p := range cfg.Ports {
 		w.chans[i].port = p
 	}
+	return w
 }
 
 // add puts a record into a channel.
 func (w *writer[T]) add(c *channel[T], v *T, t Time) error {
 	w.records++
-	if w.cloner != nil {
-		var err error
-		if *v, err = w.cloner.Clone(*v); err != nil {
+	if a := c.open.append(v, t); a != taken || w.flush {
+		return w.turn(c, a, v, t)
+	}
+	return nil
+}
+
+// turn does what is not done for most records: begin a batch, seal one, wake the consumer.
+func (w *writer[T]) turn(c *channel[T], a appended, v *T, t Time) error {
+	if a == refused {
+		c.seal()
+		b := w.pool.get()
+		b.first(t)
+		a = b.append(v, t)
+		if err := c.port.Offer(b); err != nil {
 			return err
 		}
+		c.open = b
 	}
-	b := c.open
-	if b == nil || !b.append(v, t) {
-		var err error
-		if b, err = w.begin(c, v, t); err != nil {
-			return err
-		}
-	}
-	if b.Full() {
-		c.open = nil
-		c.port.Seal()
+	if a == last {
+		c.seal()
 	} else if w.flush {
 		c.port.Flush()
 	}
 	return nil
 }
 
-// begin seals the open batch, which the record does not fit in, and puts the record into a new one.
-func (w *writer[T]) begin(c *channel[T], v *T, t Time) (*Batch[T], error) {
+// seal ends the open batch, if there is one.
+func (c *channel[T]) seal() {
 	if c.open != nil {
 		c.open = nil
 		c.port.Seal()
 	}
-	b := w.pool.get()
-	b.append(v, t)
-	if err := c.port.Offer(b); err != nil {
-		return nil, err
-	}
-	c.open = b
-	return b, nil
 }
 
 // Control implements EdgeWriter.
@@ -84,10 +77,7 @@ func (w *writer[T]) Control(ev Event) error {
 // Flush implements EdgeWriter.
 func (w *writer[T]) Flush() {
 	for i := range w.chans {
-		if c := &w.chans[i]; c.open != nil {
-			c.open = nil
-			c.port.Seal()
-		}
+		w.chans[i].seal()
 	}
 }
 
@@ -98,9 +88,7 @@ func (w *writer[T]) Records() uint64 { return w.records }
 type forwardWriter[T any] struct{ writer[T] }
 
 func newForwardWriter[T any](c Codec[T], cfg WriterConfig) *forwardWriter[T] {
-	w := &forwardWriter[T]{}
-	w.init(c, cfg)
-	return w
+	return &forwardWriter[T]{newWriter(c, cfg)}
 }
 
 func (w *forwardWriter[T]) Collect(v T, t Time) error { return w.add(&w.chans[0], &v, t) }
@@ -112,9 +100,7 @@ type rebalanceWriter[T any] struct {
 }
 
 func newRebalanceWriter[T any](c Codec[T], cfg WriterConfig) *rebalanceWriter[T] {
-	w := &rebalanceWriter[T]{at: cfg.Subtask % len(cfg.Ports)}
-	w.init(c, cfg)
-	return w
+	return &rebalanceWriter[T]{writer: newWriter(c, cfg), at: cfg.Subtask % len(cfg.Ports)}
 }
 
 func (w *rebalanceWriter[T]) Collect(v T, t Time) error {
@@ -135,11 +121,10 @@ type hashWriter[T any, K comparable] struct {
 }
 
 func newHashWriter[T any, K comparable](e HashEdge[T, K], cfg WriterConfig) *hashWriter[T, K] {
-	w := &hashWriter[T, K]{of: e.Of, hasher: e.Key.Hasher(), max: cfg.MaxParallelism, owner: make([]uint16, cfg.MaxParallelism)}
+	w := &hashWriter[T, K]{writer: newWriter(e.Codec, cfg), of: e.Of, hasher: e.Key.Hasher(), max: cfg.MaxParallelism, owner: make([]uint16, cfg.MaxParallelism)}
 	for g := range w.owner {
 		w.owner[g] = uint16(plan.KeyGroupOwner(g, cfg.MaxParallelism, cfg.Parallelism))
 	}
-	w.init(e.Codec, cfg)
 	return w
 }
 
@@ -148,6 +133,24 @@ func (w *hashWriter[T, K]) Collect(v T, t Time) error {
 		return w.add(&w.chans[0], &v, t)
 	}
 	k := w.of(v)
-	g := plan.KeyGroup(w.hasher.Hash(&k), w.max)
-	return w.add(&w.chans[w.owner[g]], &v, t)
+	return w.add(&w.chans[w.owner[w.hasher.group(&k, w.max)]], &v, t)
 }
+
+// copyWriter is in front of a writer whose records are copied before they are shared with another goroutine.
+type copyWriter[T any] struct {
+	EdgeWriter
+	copier copier[T]
+}
+
+// copying puts a copyWriter in front of a writer of records that can be written to, if that is configured.
+func copying[T any](c Codec[T], cfg WriterConfig, w interface {
+	EdgeWriter
+	Output[T]
+}) any {
+	if !cfg.Copy || !sharesWritable(c) {
+		return w
+	}
+	return &copyWriter[T]{EdgeWriter: w, copier: copier[T]{NewCloner(c), w}}
+}
+
+func (w *copyWriter[T]) Collect(v T, t Time) error { return w.copier.Collect(v, t) }

@@ -305,24 +305,40 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+// BenchmarkWriter sends records to two consumers by their key, and as they come to one.
 func BenchmarkWriter(b *testing.B) {
-	key, err := KeyOf[string]()
+	type small struct {
+		Key, Value int64
+		Text       string
+	}
+	benchWriter(b, "hash/int64", 2, func(i int64) small { return small{i, i, "a text of some length"} }, func(r small) int64 { return r.Key })
+	benchWriter(b, "hash/string", 2, func(int64) benchRecord { return benchRecord{Key: "01234567890"} }, func(r benchRecord) string { return r.Key })
+	benchWriter(b, "hash/one channel", 1, func(i int64) small { return small{i, i, "a text of some length"} }, func(r small) int64 { return r.Key })
+}
+
+func benchWriter[T any, K comparable](b *testing.B, name string, p int, record func(int64) T, of func(T) K) {
+	key, err := KeyOf[K]()
 	if err != nil {
 		b.Fatal(err)
 	}
-	e := HashEdge[benchRecord, string]{Edge: Edge[benchRecord]{MustCodec[benchRecord]()}, Key: key, Of: func(r benchRecord) string { return r.Key }}
-	ports := []Port{&sinkPort{}, &sinkPort{}}
-	w, err := e.Writer(WriterConfig{Ports: ports, Ship: plan.Hash, MaxParallelism: 128, Parallelism: 2})
+	cfg := WriterConfig{Ship: plan.Hash, MaxParallelism: 128, Parallelism: p}
+	for range p {
+		cfg.Ports = append(cfg.Ports, &sinkPort{})
+	}
+	w, err := HashEdge[T, K]{Edge: Edge[T]{MustCodec[T]()}, Key: key, Of: of}.Writer(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
-	out, v := w.(Output[benchRecord]), benchRecord{Key: "01234567890"}
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := out.Collect(v, NoTime); err != nil {
-			b.Fatal(err)
+	b.Run(name, func(b *testing.B) {
+		out, n := w.(Output[T]), int64(0)
+		b.ReportAllocs()
+		for b.Loop() {
+			n++
+			if err := out.Collect(record(n), NoTime); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
 }
 
 // sinkPort recycles every batch at once.

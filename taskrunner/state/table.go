@@ -32,6 +32,7 @@ var ErrForeignKey = errors.New("state: key belongs to another subtask")
 // Table maps keys to values.
 type Table[K comparable, V any] struct {
 	cfg     Config[K, V]
+	exact   bool // keys are the same only when they are ==
 	index   index
 	pages   []*page[K, V]
 	version uint64
@@ -62,7 +63,7 @@ func New[K comparable, V any](cfg Config[K, V]) (*Table[K, V], error) {
 	if cfg.FirstKeyGroup < 0 || cfg.LastKeyGroup < cfg.FirstKeyGroup || cfg.LastKeyGroup >= cfg.MaxParallelism {
 		return nil, fmt.Errorf("state: key groups %d to %d of %d", cfg.FirstKeyGroup, cfg.LastKeyGroup, cfg.MaxParallelism)
 	}
-	t := &Table[K, V]{cfg: cfg, keys: operator.NewCloner(cfg.KeyCodec), values: operator.NewCloner(cfg.ValueCodec)}
+	t := &Table[K, V]{cfg: cfg, exact: cfg.Key.Exact(), keys: operator.NewCloner(cfg.KeyCodec), values: operator.NewCloner(cfg.ValueCodec)}
 	t.Clear()
 	return t, nil
 }
@@ -70,7 +71,7 @@ func New[K comparable, V any](cfg Config[K, V]) (*Table[K, V], error) {
 // Len returns the number of keys.
 func (t *Table[K, V]) Len() int { return t.len }
 
-// find returns the number of the key's entry, or 0.
+// find returns the number of the key's entry, or 0. It calls nothing, so that it needs no memory of its own.
 func (t *Table[K, V]) find(k K, hash uint32) uint32 {
 	slots := t.index.slots
 	mask := uint32(len(slots) - 1)
@@ -80,15 +81,26 @@ func (t *Table[K, V]) find(k K, hash uint32) uint32 {
 			return 0
 		}
 		if s.hash == hash {
-			if e := &t.pages[s.number/pageSize].entries[s.number%pageSize]; e.key == k || t.same(e, k) {
+			if t.pages[s.number/pageSize].entries[s.number%pageSize].key == k {
 				return s.number
+			}
+			if !t.exact {
+				return t.findSame(k, hash)
 			}
 		}
 	}
 }
 
-// same is asked about keys with the same hash that are not ==: two NaNs, as a rule.
-func (t *Table[K, V]) same(e *entry[K, V], k K) bool { return t.cfg.Key.Same(&e.key, &k) }
+// findSame is find for keys of which two may be the same although they are not ==.
+func (t *Table[K, V]) findSame(k K, hash uint32) uint32 {
+	mask := uint32(len(t.index.slots) - 1)
+	for i := hash >> t.index.shift; ; i++ {
+		s := t.index.slots[i&mask]
+		if s.number == 0 || s.hash == hash && t.cfg.Key.Same(&t.pages[s.number/pageSize].entries[s.number%pageSize].key, &k) {
+			return s.number
+		}
+	}
+}
 
 // group returns the key group of a key that the table does not hold. Only then is it computed: a key that is there is in its place.
 func (t *Table[K, V]) group(k K) (int, error) {

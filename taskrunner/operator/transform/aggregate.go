@@ -53,6 +53,9 @@ type aggregator[K comparable, I, A, O any] struct {
 	work     A                   // on the heap, for Add
 	restored []byte
 	emitted  bool
+
+	keys  [state.Window]K // of the records that CollectBatch is at
+	found [state.Window]uint32
 }
 
 // Restore implements operator.Operator.
@@ -89,6 +92,11 @@ func (g *aggregator[K, I, A, O]) Collect(v I, t operator.Time) error {
 	if err != nil {
 		return err
 	}
+	return g.add(k, acc, fresh, v, t)
+}
+
+// add puts a record into the accumulator of its key.
+func (g *aggregator[K, I, A, O]) add(k K, acc *A, fresh bool, v I, t operator.Time) error {
 	if g.cloner == nil {
 		g.cfg.Add(acc, fresh, v)
 	} else if err := g.addCopy(acc, fresh, v); err != nil {
@@ -98,6 +106,44 @@ func (g *aggregator[K, I, A, O]) Collect(v I, t operator.Time) error {
 		return nil
 	}
 	return g.Next.Collect(g.cfg.Result(k, *acc), t)
+}
+
+// CollectBatch implements operator.Batcher.
+func (g *aggregator[K, I, A, O]) CollectBatch(values []I, times []operator.Time) error {
+	for len(values) > 0 {
+		n := min(len(values), len(g.keys))
+		for i := range values[:n] {
+			g.keys[i] = g.cfg.Of(values[i])
+		}
+		g.accs.Find(g.keys[:n], &g.found)
+		for i, v := range values[:n] {
+			t := operator.NoTime
+			if times != nil {
+				t = times[i]
+			}
+			if err := g.collectFound(g.keys[i], g.found[i], v, t); err != nil {
+				return err
+			}
+		}
+		values = values[n:]
+		if times != nil {
+			times = times[n:]
+		}
+	}
+	clear(g.keys[:])
+	return nil
+}
+
+// collectFound is Collect for a key whose entry has been looked for.
+func (g *aggregator[K, I, A, O]) collectFound(k K, entry uint32, v I, t operator.Time) error {
+	if entry == 0 {
+		return g.Collect(v, t)
+	}
+	acc, err := g.accs.At(entry)
+	if err != nil {
+		return err
+	}
+	return g.add(k, acc, false, v, t)
 }
 
 // addCopy keeps the table's memory apart from that of the record.

@@ -83,11 +83,11 @@ type cell[T any] struct {
 	make  func() (*T, error)
 	drop  func() (bool, error)
 
-	record int64 // which at and has are about
-	at     *T    // never nil
+	record int64 // which the rest is about
+	at     *T    // the value; none when there is no value
 	has    bool  // there is a value
-	owned  int64 // the record for which at may be written to
-	plain  int64 // the same, if the value refers to no memory
+	owned  bool  // it may be written to
+	plain  int64 // the record, when the value may be written to and refers to no memory
 	none   T
 }
 
@@ -105,39 +105,30 @@ func declare[T any, K comparable](s *States[K], name string) (cell[T], operator.
 
 // find looks for the value of a record that has just come.
 func (c *cell[T]) find() {
-	c.lack(0)
 	if !c.usable() {
+		c.keep(nil, false)
 		return
 	}
 	at, owned, err := c.get()
-	switch {
-	case err != nil:
+	if err != nil {
 		c.fail(err)
-	case at == nil:
-		c.lack(c.now.record)
-	default:
-		c.keep(at, owned)
 	}
+	c.keep(at, owned)
 }
 
-// keep remembers the value of the current record.
+// keep remembers the value of the current record, nil when there is none.
 func (c *cell[T]) keep(at *T, owned bool) {
-	c.record, c.at, c.has, c.owned, c.plain = c.now.record, at, true, 0, 0
-	if owned {
-		if c.owned = c.record; !c.refs {
-			c.plain = c.record
-		}
+	c.record, c.at, c.has, c.owned, c.plain = c.now.record, at, at != nil, owned, 0
+	if at == nil {
+		c.at = &c.none
+	} else if owned && !c.refs {
+		c.plain = c.record
 	}
-}
-
-// lack remembers that a record has no value.
-func (c *cell[T]) lack(record int64) {
-	c.record, c.at, c.has, c.owned, c.plain = record, &c.none, false, 0, 0
 }
 
 // update returns the value of the current key, to be written to; nil after an error.
 func (c *cell[T]) update() *T {
-	if c.owned == c.now.record {
+	if c.owned && c.record == c.now.record {
 		return c.at
 	}
 	if !c.usable() {
@@ -159,7 +150,7 @@ func (c *cell[T]) remove() {
 	if _, err := c.drop(); err != nil {
 		c.fail(err)
 	}
-	c.lack(c.now.record)
+	c.keep(nil, false)
 }
 
 // usable reports whether there is a current key.

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// command is a program to run. It has a process group of its own, so that a terminal's Ctrl-C comes from here, once.
+// command is a program to run. It has a process group of its own, so that a terminal's Ctrl-C comes from here, once; when the context ends, so
+// does the group.
 type command struct {
 	name   string
 	args   []string
@@ -37,10 +38,13 @@ func (c command) output(ctx context.Context) (string, error) {
 		cmd.Stderr = &complaint
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = 20 * time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil && err != nil {
+		if cmd.Process != nil {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what did not listen; mostly nothing
+		}
 		err = context.Cause(ctx)
 	}
 	if err != nil {

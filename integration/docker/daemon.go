@@ -125,7 +125,7 @@ func (d *demo) startDaemon(ctx context.Context) (stop func() error, err error) {
 	}
 	return func() error {
 		if err := x.stop(); err != nil {
-			return fmt.Errorf("stop dockerd: %w", err)
+			return fmt.Errorf("%w of dockerd: %w", errLeft, err)
 		}
 		d.say("the daemon is stopped; nothing is left running (images stay in %s)", x.data)
 		return nil

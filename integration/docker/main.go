@@ -31,7 +31,7 @@ func main() {
 	err := start(ctx, *runner, *prepare)
 	interrupted := ctx.Err() != nil
 	stop()
-	if interrupted {
+	if interrupted && !errors.Is(err, errLeft) {
 		fmt.Fprintln(os.Stderr, "demo-docker: interrupted; nothing is left running")
 		os.Exit(130)
 	}
@@ -40,6 +40,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// errLeft says that something is still there that should be gone.
+var errLeft = errors.New("something is left")
 
 func start(ctx context.Context, runner string, prepare bool) error {
 	root, err := os.Getwd()
@@ -170,7 +173,7 @@ func (d *demo) bringUp(ctx context.Context) error {
 func (d *demo) takeDown(ctx context.Context) error {
 	err := d.runner.down(ctx)
 	if err := errors.Join(err, d.sweep(ctx)); err != nil {
-		return fmt.Errorf("take the containers down: %w", err)
+		return fmt.Errorf("%w: containers or networks with the label %s=%s: %w", errLeft, projectLabel, d.project, err)
 	}
 	d.say("containers and network of %s are removed", d.project)
 	return nil

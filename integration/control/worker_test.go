@@ -89,6 +89,7 @@ type worker struct {
 	offerID    uint64
 	answeredID uint64 // of an offer that has been answered
 	mu         sync.Mutex
+	opening    sync.Mutex // held while a stream is opened
 	deaths     []error
 	rmStreams  chan *gateway.ResourceManagerStream
 	jobStreams chan *gateway.JobMasterStream
@@ -171,9 +172,15 @@ type (
 // RegisterTaskExecutor opens the stream under the epoch that the worker believes in.
 func (p playedResourceManager) RegisterTaskExecutor(_ context.Context, req *pb.RegisterTaskExecutorRequest) (*pb.RegistrationResponse, error) {
 	w := p.w
+	w.opening.Lock() // asked again with the same number, the worker gets the answer to the first call: a second stream would replace the first
+	defer w.opening.Unlock()
 	w.mu.Lock()
+	again := w.lastRMTry == req.GetAttempt()
 	w.lastRMTry = req.GetAttempt()
 	w.mu.Unlock()
+	if again {
+		return succeeded(req.GetEpoch()), nil
+	}
 	s, err := w.openRM(context.Background(), ids.Epoch(req.GetEpoch()), req.GetAttempt())
 	if err != nil {
 		return nil, err
@@ -185,9 +192,15 @@ func (p playedResourceManager) RegisterTaskExecutor(_ context.Context, req *pb.R
 // RegisterTaskExecutor does the same for the job.
 func (p playedJobMaster) RegisterTaskExecutor(_ context.Context, req *pb.RegisterAtJobMasterRequest) (*pb.RegistrationResponse, error) {
 	w := p.w
+	w.opening.Lock()
+	defer w.opening.Unlock()
 	w.mu.Lock()
+	again := w.lastJobTry == req.GetAttempt()
 	w.lastJobTry = req.GetAttempt()
 	w.mu.Unlock()
+	if again {
+		return succeeded(req.GetEpoch()), nil
+	}
 	s, err := w.openJob(context.Background(), ids.Epoch(req.GetEpoch()), req.GetAttempt())
 	if err != nil {
 		return nil, err

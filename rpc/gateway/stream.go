@@ -66,6 +66,9 @@ func (c StreamConfig) withDefaults() StreamConfig {
 	return c
 }
 
+// readAhead is how many messages the reader may be ahead of Recv, so that what comes together costs one change of goroutines.
+const readAhead = 16
+
 // perMessage is what a queued message costs beyond its bytes.
 const perMessage = 64
 
@@ -88,6 +91,7 @@ type Stream[S, R Envelope] struct {
 
 	mu        sync.Mutex
 	err       error       // set before done is closed
+	endedHere bool        // by Close or Break; set before done is closed
 	cut       *time.Timer // ended by Close: the writer still flushes, until then
 	queue     []queued[S]
 	bytes     int
@@ -104,7 +108,7 @@ type queued[S any] struct {
 func NewStream[S, R Envelope](cfg StreamConfig, conn Conn[S, R]) *Stream[S, R] {
 	s := &Stream[S, R]{
 		cfg: cfg.withDefaults(), conn: conn,
-		in: make(chan R), done: make(chan struct{}), wake: make(chan struct{}, 1), peerEnded: make(chan struct{}),
+		in: make(chan R, readAhead), done: make(chan struct{}), wake: make(chan struct{}, 1), peerEnded: make(chan struct{}),
 		heartbeat: -1,
 	}
 	s.cfg.Running.Add(2)
@@ -152,7 +156,7 @@ func (s *Stream[S, R]) Send(m S) error {
 		waiting := s.bytes
 		s.mu.Unlock()
 		err := rpc.New(rpc.Overflow, fmt.Sprintf("%d bytes wait to be sent, %d more do not fit", waiting, size))
-		s.end(err, false)
+		s.end(err, false, false)
 		return err
 	}
 	if m.HasHeartbeat() {
@@ -169,13 +173,27 @@ func (s *Stream[S, R]) Send(m S) error {
 func (s *Stream[S, R]) Recv(ctx context.Context) (R, error) {
 	var none R
 	select {
+	case <-s.done: // ended here: nothing is received any more, whatever has come
+		if s.endedHere {
+			return none, s.err
+		}
+	default:
+	}
+	select {
 	case m := <-s.in:
 		return m, nil
-	case <-s.done:
-		return none, s.err
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
+	case <-s.done:
 	}
+	if !s.endedHere {
+		select { // what came before the end is still to be had
+		case m := <-s.in:
+			return m, nil
+		default:
+		}
+	}
+	return none, s.err
 }
 
 // Close ends the stream with a cause that the peer gets, after what is queued. It returns at once; what is queued has StreamConfig.Linger
@@ -184,23 +202,23 @@ func (s *Stream[S, R]) Close(cause error) {
 	if cause == nil {
 		cause = rpc.ErrClosed
 	}
-	s.end(cause, true)
+	s.end(cause, true, true)
 }
 
 // Break ends the stream at once: nothing that is queued leaves, and the peer gets no cause. Closing after it does nothing.
 func (s *Stream[S, R]) Break(cause error) {
-	s.end(cause, false)
+	s.end(cause, false, true)
 	s.conn.Abort()
 }
 
-// end sets the reason once. Without linger the connection is cut at once.
-func (s *Stream[S, R]) end(err error, linger bool) {
+// end sets the reason once. Without linger the connection is cut at once. Here says that the user of this end wants it.
+func (s *Stream[S, R]) end(err error, linger, here bool) {
 	s.mu.Lock()
 	if s.err != nil {
 		s.mu.Unlock()
 		return
 	}
-	s.err = err
+	s.err, s.endedHere = err, here
 	if linger {
 		s.cut = time.AfterFunc(s.cfg.Linger, s.conn.Abort)
 	} else {
@@ -227,7 +245,7 @@ func (s *Stream[S, R]) write(unlink func() bool) {
 	defer unlink()
 	defer s.conn.Abort()
 	stuck := time.AfterFunc(time.Hour, func() {
-		s.end(rpc.New(rpc.NoProgress, fmt.Sprintf("the peer has taken nothing for %v", s.cfg.Progress)), false)
+		s.end(rpc.New(rpc.NoProgress, fmt.Sprintf("the peer has taken nothing for %v", s.cfg.Progress)), false, false)
 	})
 	stuck.Stop()
 	defer stuck.Stop()
@@ -246,7 +264,7 @@ func (s *Stream[S, R]) write(unlink func() bool) {
 		err := s.conn.Send(q.m)
 		stuck.Stop()
 		if err != nil {
-			s.end(broken(err), false)
+			s.end(broken(err), false, false)
 			return
 		}
 	}
@@ -293,7 +311,7 @@ func (s *Stream[S, R]) read() {
 	for {
 		m, err := s.conn.Recv()
 		if err != nil {
-			s.end(broken(err), false)
+			s.end(broken(err), false, false)
 			return
 		}
 		if m.HasClosed() {
@@ -301,7 +319,7 @@ func (s *Stream[S, R]) read() {
 			if d := m.GetClosed().GetCause(); d != nil {
 				e.Cause = rpc.FromWire(d)
 			}
-			s.end(e, false)
+			s.end(e, false, false)
 			s.conn.Abort() // also when Close here was first
 			return
 		}

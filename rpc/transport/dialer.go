@@ -21,7 +21,7 @@ type DialerConfig struct {
 	TLS        *tls.Config // from rpc/security; nil: plain text
 	MaxMessage int         // bytes (16 MiB)
 	Stream     gateway.StreamConfig
-	Idle       time.Duration // a connection without calls and streams is closed after this (30 s)
+	Idle       time.Duration // a connection without calls and streams is closed after this (2 s): what is said in calls is said together
 }
 
 // NewDialer returns a dialer over TCP. It connects when a call needs it.
@@ -33,7 +33,7 @@ func NewDialer(cfg DialerConfig) gateway.Dialer {
 		cfg.Stream.MaxMessage = cfg.MaxMessage
 	}
 	if cfg.Idle == 0 {
-		cfg.Idle = 30 * time.Second
+		cfg.Idle = 2 * time.Second
 	}
 	d := &dialer{cfg: cfg, conns: map[string]*conn{}}
 	d.ctx, d.cancel = context.WithCancel(context.Background())

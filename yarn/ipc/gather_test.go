@@ -181,7 +181,13 @@ func plainServer(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-func BenchmarkCall64Callers(b *testing.B) {
+func BenchmarkCallers(b *testing.B) {
+	for _, n := range []int{10, 16, 64} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkCallers(b, n) })
+	}
+}
+
+func benchmarkCallers(b *testing.B, n int) {
 	addr := plainServer(b)
 	c := client(b, ipc.Config{})
 	peer := ipc.Peer{Addr: addr, Protocol: protocol, User: "a"}
@@ -190,7 +196,7 @@ func BenchmarkCall64Callers(b *testing.B) {
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	var wg sync.WaitGroup
-	for range 64 {
+	for range n {
 		wg.Go(func() {
 			for left.Add(-1) >= 0 {
 				if err := c.Call(b.Context(), peer, "echo", req, &commonpb.GetDelegationTokenRequestProto{}); err != nil {

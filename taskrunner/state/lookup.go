@@ -30,6 +30,12 @@ func (t *Table[K, V]) Find(keys []K, found *[Window]uint32) {
 	}
 }
 
+// Entry returns the value of an entry that Find has found, and whether it is owned, as Get does.
+func (t *Table[K, V]) Entry(number uint32) (v *V, owned bool) {
+	p := t.pages[number/pageSize]
+	return &p.entries[number%pageSize].value, p.version == t.version
+}
+
 // At returns the value of an entry that Find has found, as Update does.
 func (t *Table[K, V]) At(number uint32) (*V, error) {
 	p := t.pages[number/pageSize]

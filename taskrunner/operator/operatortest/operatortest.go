@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/flott-dev/flott/taskrunner/operator"
@@ -72,6 +73,7 @@ func Conform[I, O any](t *testing.T, c Case[I, O]) {
 	}
 	whole := &Output[O]{}
 	t.Run("run", func(t *testing.T) { c.whole(t, whole) })
+	t.Run("batches", func(t *testing.T) { c.batches(t, whole) })
 	t.Run("snapshot and restore", func(t *testing.T) { c.interrupted(t, whole) })
 	t.Run("abort", func(t *testing.T) { c.aborted(t, whole) })
 	t.Run("close without open", func(t *testing.T) {
@@ -170,6 +172,32 @@ func (c *Case[I, O]) events(t *testing.T, out *Output[O], want ...operator.Event
 	t.Helper()
 	if !c.Sink && !reflect.DeepEqual(out.Events, want) {
 		t.Errorf("handed on the events %v, want %v", out.Events, want)
+	}
+}
+
+// batches hands the records over in batches of every length, when the operator takes such; that must not make a difference.
+func (c *Case[I, O]) batches(t *testing.T, whole *Output[O]) {
+	for size := 1; size <= len(c.Records); size++ {
+		out := &Output[O]{}
+		op := c.make(t, out)
+		many, ok := op.(operator.Batcher[I])
+		if !ok {
+			return
+		}
+		c.open(t, op)
+		for from := 0; from < len(c.Records); from += size {
+			to := min(from+size, len(c.Records))
+			values, times := slices.Clone(c.Records[from:to]), []operator.Time(nil)
+			if c.Times != nil {
+				times = slices.Clone(c.Times[from:to])
+			}
+			step(t, "batch", many.CollectBatch(values, times))
+			clear(values) // they are the caller's again
+		}
+		c.finish(t, op)
+		if !c.Sink && (!c.Equal(out.Values, whole.Values) || !slices.Equal(out.Times, whole.Times)) {
+			t.Errorf("in batches of %d: output %v at %v, one by one %v at %v", size, out.Values, out.Times, whole.Values, whole.Times)
+		}
 	}
 }
 

@@ -13,8 +13,12 @@ import (
 type States[K comparable] struct {
 	key      *operator.Key[K]
 	keyCodec operator.Codec[K]
-	tables   []table
+	tables   []table[K]
 	current  K
+
+	// Of the records that are processed next: their keys, and which of them the current one is; outside: it came alone.
+	keys [state.Window]K
+	at   int
 	processing
 }
 
@@ -27,11 +31,12 @@ type processing struct {
 const outside = -1
 
 // table is one declared state.
-type table interface {
+type table[K comparable] interface {
 	name() string
 	open(c operator.Context) error
 	snapshot() ([]byte, error)
 	restore(b []byte) error
+	look(keys []K)
 }
 
 var errOutside = errors.New("state is used outside of the processing of a record: it belongs to the record's key")
@@ -42,7 +47,7 @@ func (p *processing) fail(err error) {
 	}
 }
 
-func (s *States[K]) declare(t table, err error) {
+func (s *States[K]) declare(t table[K], err error) {
 	if err != nil {
 		s.fail(fmt.Errorf("state %q: %w", t.name(), err))
 		return
@@ -50,7 +55,7 @@ func (s *States[K]) declare(t table, err error) {
 	if t.name() == "" {
 		s.fail(errors.New("a state has no name"))
 	}
-	if slices.ContainsFunc(s.tables, func(o table) bool { return o.name() == t.name() }) {
+	if slices.ContainsFunc(s.tables, func(o table[K]) bool { return o.name() == t.name() }) {
 		s.fail(fmt.Errorf("state %q is declared twice", t.name()))
 	}
 	s.tables = append(s.tables, t)
@@ -62,6 +67,8 @@ type keyed[K comparable, T any] struct {
 	states *States[K]
 	codec  operator.Codec[T]
 	table  *state.Table[K, T]
+	found  [state.Window]uint32 // the entries of States.keys; 0: none, or not looked for
+	used   bool                 // since the last look
 }
 
 func (t *keyed[K, T]) name() string { return t.label }
@@ -73,6 +80,16 @@ func (t *keyed[K, T]) open(c operator.Context) (err error) {
 
 func (t *keyed[K, T]) snapshot() ([]byte, error) { return t.table.Snapshot().Append(nil) }
 func (t *keyed[K, T]) restore(b []byte) error    { return t.table.Restore(b) }
+
+// look finds the entries of the keys that come next, if the last ones have been asked for.
+func (t *keyed[K, T]) look(keys []K) {
+	if t.used {
+		t.table.Find(keys, &t.found)
+	} else {
+		clear(t.found[:])
+	}
+	t.used = false
+}
 
 // cell is the value that a state has for the key of the current record. It is looked up once for each record.
 type cell[T any] struct {
@@ -97,9 +114,19 @@ func declare[T any, K comparable](s *States[K], name string) (cell[T], operator.
 	t := &keyed[K, T]{label: name, states: s, codec: codec}
 	s.declare(t, err)
 	return cell[T]{label: name, refs: err == nil && codec.References(), now: &s.processing,
-		get:  func() (*T, bool, error) { return t.table.Get(s.current) },
+		get: func() (*T, bool, error) {
+			t.used = true
+			if at := uint(s.at); at < state.Window && t.found[at] != 0 {
+				v, owned := t.table.Entry(t.found[at])
+				return v, owned, nil
+			}
+			return t.table.Get(s.current)
+		},
 		make: func() (*T, error) { return t.table.Update(s.current) },
-		drop: func() (bool, error) { return t.table.Delete(s.current) },
+		drop: func() (bool, error) {
+			clear(t.found[:]) // an entry may be given to another key
+			return t.table.Delete(s.current)
+		},
 	}, codec, err
 }
 

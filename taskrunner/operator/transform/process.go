@@ -79,8 +79,37 @@ func (p *processor[K, I, O]) Open(ctx context.Context, c operator.Context) error
 
 // Collect implements operator.Collector.
 func (p *processor[K, I, O]) Collect(v I, t operator.Time) error {
+	p.states.at = outside
+	return p.collect(p.of(v), v, t)
+}
+
+// CollectBatch implements operator.Batcher.
+func (p *processor[K, I, O]) CollectBatch(values []I, times []operator.Time) error {
+	s, t := p.states, operator.NoTime
+	for first := 0; first < len(values); first += len(s.keys) {
+		window := values[first:min(first+len(s.keys), len(values))]
+		for i := range window {
+			s.keys[i] = p.of(window[i])
+		}
+		for _, t := range s.tables {
+			t.look(s.keys[:len(window)])
+		}
+		for i := range window {
+			if times != nil {
+				t = times[first+i]
+			}
+			s.at = i
+			if err := p.collect(s.keys[i], window[i], t); err != nil {
+				return err
+			}
+		}
+	}
+	clear(s.keys[:])
+	return nil
+}
+
+func (p *processor[K, I, O]) collect(key K, v I, t operator.Time) error {
 	s := p.states
-	key := p.of(v)
 	p.records++
 	s.current, s.record = key, p.records
 	err := p.f(key, v, p.emit.Begin(t))

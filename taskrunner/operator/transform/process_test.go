@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -47,6 +48,44 @@ func TestProcessConforms(t *testing.T) {
 	operatortest.Conform(t, operatortest.Case[string, string]{Factory: process(history),
 		Records: []string{"a1", "b1", "a2", "a1", "a3", "b1", "b2"},
 		Want:    []string{"a:a1 1", "b:b1 1", "a:a1+a2 2", "a:a1+a2+a1 1", "a:a3 2", "b:b1+b1 0", "b:b2 1"}})
+}
+
+// TestWindowOfKeys hands over more records at once than a state looks for at once, on many keys; keys come, go and come again.
+func TestWindowOfKeys(t *testing.T) {
+	counts := map[string]int{}
+	var want, records []string
+	for i := range 2000 {
+		w := string(rune('a'+i*i%23)) + strconv.Itoa(i)
+		k := w[:1]
+		if counts[k]++; counts[k] == 3 {
+			delete(counts, k)
+		}
+		records, want = append(records, w), append(want, fmt.Sprint(k, counts[k]))
+	}
+	declare := func(s *states) transform.ProcessFunc[string, string, string] {
+		n := transform.NewValueState[int](s, "n")
+		transform.NewValueState[int](s, "never used")
+		return func(key, _ string, out emit) error {
+			v, _ := n.Get()
+			n.Set(v + 1)
+			if v+1 == 3 {
+				n.Clear()
+			}
+			v, _ = n.Get()
+			out.To(fmt.Sprint(key, v))
+			return nil
+		}
+	}
+	out := &operatortest.Output[string]{}
+	op := open(t, process(declare), out, nil).(operator.Batcher[string])
+	for at := 0; at < len(records); at += 50 {
+		if err := op.CollectBatch(records[at:at+50], nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(out.Values, want) {
+		t.Errorf("counts differ: got %d, want %d: %v", len(out.Values), len(want), out.Values[:50])
+	}
 }
 
 func TestProcessChecksStates(t *testing.T) {

@@ -35,8 +35,8 @@ type layout struct {
 
 // layouts are those of the keyed sum; flott's runs take two seconds and more.
 var layouts = []layout{
-	{"keyed sum, p1, one worker", 1, 1, 40e6},
-	{"keyed sum, p2, one worker", 2, 2, 60e6},
+	{"keyed sum, p1, one worker", 1, 1, 60e6},
+	{"keyed sum, p2, one worker", 2, 2, 80e6},
 	{"keyed sum, p2, two workers", 2, 1, 40e6},
 }
 

@@ -61,8 +61,15 @@ func (c *core) step(now time.Time, ev scheduler.Event) {
 		return
 	}
 	c.dirty = true
+	workers, tasks := 0, 0
 	for _, e := range c.sched.Step(now, ev) {
+		if d, ok := e.(scheduler.Deploy); ok {
+			workers, tasks = workers+1, tasks+len(d.Tasks)
+		}
 		c.carryOut(now, e)
+	}
+	if workers > 0 {
+		c.log.Info("tasks deployed", "workers", workers, "tasks", tasks)
 	}
 }
 
@@ -79,7 +86,7 @@ func (c *core) carryOut(now time.Time, e scheduler.Effect) {
 		}
 		c.out.declare(e.Count)
 	case scheduler.Deploy:
-		c.log.Info("tasks deployed", "worker", e.Worker, "tasks", len(e.Tasks))
+		c.log.Debug("tasks deployed", "worker", e.Worker, "tasks", len(e.Tasks))
 		c.deploy(e)
 	case scheduler.CancelTasks:
 		c.send(e.Worker, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: gateway.AttemptsToPB(e.Attempts)}.Build()}.Build())

@@ -42,6 +42,17 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestTooManyFiles(t *testing.T) {
+	const workers = 1 << 30 // more than the kernel gives to anyone
+	fit, err := allowFiles(workers, 10)
+	if err == nil || fit < 1 || fit >= workers {
+		t.Fatalf("%d workers: got room for %d, %v", workers, fit, err)
+	}
+	if again, err := allowFiles(fit, 10); err != nil || again != fit {
+		t.Errorf("the %d that fit do not: %d, %v", fit, again, err)
+	}
+}
+
 func TestArguments(t *testing.T) {
 	for _, args := range [][]string{{"-workers", "0"}, {"-slots", "-1"}, {"more"}} {
 		if err := command(t.Context(), args); err == nil {

@@ -45,6 +45,7 @@ func command(ctx context.Context, args []string) error {
 	f.IntVar(&cfg.workers, "workers", 100, "how many workers")
 	f.IntVar(&cfg.slots, "slots", 4, "of each worker; a job has at most 32,768 subtasks in a vertex")
 	f.IntVar(&cfg.perNode, "per-node", 10, "workers on each node")
+	f.BoolVar(&cfg.fit, "fit", false, "take as many workers as the limit of open files allows, if that is not enough for all")
 	f.BoolVar(&cfg.exchange, "exchange", false, "a second vertex, every subtask of the first connected with every one of it")
 	f.DurationVar(&cfg.steady, "steady", 10*time.Second, "how long heartbeats are watched")
 	f.StringVar(&cfg.memory, "memory", "1024m", "jobmanager.memory.process.size")

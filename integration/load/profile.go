@@ -64,7 +64,7 @@ func (p *profiles) option() string {
 }
 
 // profiledStart is how long a start is watched; what it takes beyond is not in the profile.
-const profiledStart = 6 * time.Second
+const profiledStart = 15 * time.Second
 
 // begin takes a CPU profile for a while; end waits for it and takes the other ones. Without profiles both do nothing.
 func (p *profiles) begin(ctx context.Context, name string, d time.Duration) (end func() error) {

@@ -15,6 +15,7 @@ import (
 type config struct {
 	workers, slots int
 	perNode        int           // workers on a node
+	fit            bool          // fewer workers if more cannot be
 	exchange       bool          // a second vertex, behind an exchange that connects all with all
 	settle         time.Duration // what the AM gets to finish what the start left, before its heartbeats are watched
 	steady         time.Duration // how long heartbeats are watched
@@ -64,8 +65,12 @@ const tick = 10 * time.Millisecond
 
 // run submits the job, waits until it runs, watches it for a while and cancels it.
 func run(ctx context.Context, cfg config) (r result, err error) {
-	if err := allowFiles(cfg.workers, cfg.perNode); err != nil {
-		return r, err
+	if fit, err := allowFiles(cfg.workers, cfg.perNode); err != nil {
+		if !cfg.fit || fit < 1 {
+			return r, err
+		}
+		fmt.Fprintln(os.Stderr, "load:", err)
+		cfg.workers = fit
 	}
 	m := newMarks(cfg.workers, cfg.tasks())
 	s, err := newSite(cfg, cfg.dir, m)

@@ -123,29 +123,29 @@ func (s *site) logs() string {
 	return b.String()
 }
 
-// Open files of this process: for each worker a listener and both ends of connections from and to the AM; for each node a listener and the
-// AM's connection. The AM, which inherits the limit, has fewer.
+// Open files of this process: for each worker a listener and its ends of two connections, one from and one to the AM; for each node a listener
+// and the AM's connection. The AM, which inherits the limit, has fewer.
 const (
 	filesPerWorker = 3
 	filesPerNode   = 2
 	otherFiles     = 200
 )
 
-// allowFiles raises the limit of open files for this process and what it starts.
-func allowFiles(workers, perNode int) error {
+// allowFiles raises the limit of open files for this process and what it starts. It returns how many workers that is enough for, with an
+// error when these are not all.
+func allowFiles(workers, perNode int) (int, error) {
 	need := uint64(filesPerWorker*workers + filesPerNode*(workers/perNode+1) + otherFiles)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("read the limit of open files: %w", err)
-	}
-	if limit.Cur >= need {
-		return nil
+		return 0, fmt.Errorf("read the limit of open files: %w", err)
 	}
 	had := limit.Max
-	limit.Cur, limit.Max = need, max(need, limit.Max)
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("%d workers need %d open files in one process and at most %d are allowed here: raise the limit (ulimit -n %d, or run as root): %w",
-			workers, need, had, need, err)
+	limit.Cur, limit.Max = max(need, limit.Cur), max(need, limit.Max)
+	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	if err == nil {
+		return workers, nil
 	}
-	return nil
+	fit := (int(had) - otherFiles - filesPerNode) * perNode / (filesPerWorker*perNode + filesPerNode)
+	return fit, fmt.Errorf("%d workers need %d open files in one process and at most %d are allowed here, enough for %d: raise the limit (ulimit -Hn %d): %w",
+		workers, need, had, fit, need, err)
 }

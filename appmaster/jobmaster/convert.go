@@ -12,7 +12,10 @@ import (
 	"github.com/flott-dev/flott/rpc/pb"
 )
 
-func deployToPB(d scheduler.Deploy, request ids.RequestID, cfg *Config) *pb.Deploy {
+// locationLists are messages of lists that several deployments of one step share, by the list's first entry.
+type locationLists map[*scheduler.Location][]*pb.Location
+
+func deployToPB(d scheduler.Deploy, request ids.RequestID, cfg *Config, shared locationLists) *pb.Deploy {
 	b := pb.Deploy_builder{
 		RequestId: uint64(request), Generation: gateway.GenerationToPB(d.Generation), Plan: cfg.planBytes, PlanDigest: cfg.planDigest[:],
 	}
@@ -21,13 +24,26 @@ func deployToPB(d scheduler.Deploy, request ids.RequestID, cfg *Config) *pb.Depl
 			Attempt: gateway.AttemptToPB(t.Attempt), Allocation: t.Allocation.Bytes(), AttemptNumber: t.AttemptNumber,
 		}.Build())
 	}
-	for _, l := range d.Locations {
-		b.Locations = append(b.Locations, pb.Location_builder{
-			Vertex: l.Vertex.Bytes(), FirstSubtask: l.First, LastSubtask: l.Last, DataAddress: l.DataAddress,
-			Generation: gateway.GenerationToPB(l.Generation), Attempts: l.Attempts, AttemptEpoch: uint64(l.AttemptEpoch),
-		}.Build())
+	for _, list := range d.Locations {
+		b.Locations = append(b.Locations, shared.toPB(list)...)
 	}
 	return b.Build()
+}
+
+// toPB gives one message for one location, however many deployments have it: messages are frozen.
+func (s locationLists) toPB(list []scheduler.Location) []*pb.Location {
+	if known := s[&list[0]]; known != nil {
+		return known
+	}
+	out := make([]*pb.Location, len(list))
+	for i, l := range list {
+		out[i] = pb.Location_builder{
+			Vertex: l.Vertex.Bytes(), FirstSubtask: l.First, LastSubtask: l.Last, DataAddress: l.DataAddress,
+			Generation: gateway.GenerationToPB(l.Generation), Attempts: l.Attempts, AttemptEpoch: uint64(l.AttemptEpoch),
+		}.Build()
+	}
+	s[&list[0]] = out
+	return out
 }
 
 func metricsFromPB(m *pb.TaskMetrics) scheduler.Metrics {

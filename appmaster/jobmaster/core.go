@@ -61,16 +61,17 @@ func (c *core) step(now time.Time, ev scheduler.Event) {
 		return
 	}
 	c.dirty = true
-	workers, tasks := 0, 0
+	var deployments []scheduler.Deploy
 	for _, e := range c.sched.Step(now, ev) {
 		if d, ok := e.(scheduler.Deploy); ok {
-			workers, tasks = workers+1, tasks+len(d.Tasks)
+			deployments = append(deployments, d)
+			continue
 		}
+		c.deploy(deployments)
+		deployments = nil
 		c.carryOut(now, e)
 	}
-	if workers > 0 {
-		c.log.Info("tasks deployed", "workers", workers, "tasks", tasks)
-	}
+	c.deploy(deployments)
 }
 
 func (c *core) carryOut(now time.Time, e scheduler.Effect) {
@@ -85,9 +86,6 @@ func (c *core) carryOut(now time.Time, e scheduler.Effect) {
 			c.slotsDue = now.Add(c.cfg.SlotRequestTimeout)
 		}
 		c.out.declare(e.Count)
-	case scheduler.Deploy:
-		c.log.Debug("tasks deployed", "worker", e.Worker, "tasks", len(e.Tasks))
-		c.deploy(e)
 	case scheduler.CancelTasks:
 		c.send(e.Worker, pb.FromJobMaster_builder{Cancel: pb.CancelTasks_builder{Attempts: gateway.AttemptsToPB(e.Attempts)}.Build()}.Build())
 	case scheduler.Acknowledge:

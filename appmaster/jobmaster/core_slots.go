@@ -232,17 +232,26 @@ func (c *core) takeEvent(w *worker, m *pb.FromTask) {
 	c.out.event(op, a, m.GetPayload())
 }
 
-// deploy sends one worker its tasks; without a stream the request waits for the next inventory.
-func (c *core) deploy(d scheduler.Deploy) {
-	w := c.workers[d.Worker]
-	if w == nil {
-		return // lost in this very step; the scheduler is told next
+// deploy sends workers their tasks, one message each; without a stream the request waits for the next inventory. A worker that is not there
+// was lost in this very step; the scheduler is told next.
+func (c *core) deploy(deployments []scheduler.Deploy) {
+	tasks, shared := 0, locationLists{}
+	for _, d := range deployments {
+		w := c.workers[d.Worker]
+		if w == nil {
+			continue
+		}
+		c.lastRequest++
+		m := deployToPB(d, c.lastRequest, &c.cfg, shared)
+		w.requests[c.lastRequest] = m
+		if w.ready() {
+			c.sendTo(w, pb.FromJobMaster_builder{Deploy: m}.Build())
+		}
+		c.log.Debug("tasks deployed", "worker", d.Worker, "tasks", len(d.Tasks))
+		tasks += len(d.Tasks)
 	}
-	c.lastRequest++
-	m := deployToPB(d, c.lastRequest, &c.cfg)
-	w.requests[c.lastRequest] = m
-	if w.ready() {
-		c.sendTo(w, pb.FromJobMaster_builder{Deploy: m}.Build())
+	if tasks > 0 {
+		c.log.Info("tasks deployed", "workers", len(deployments), "tasks", tasks)
 	}
 }
 

@@ -48,8 +48,9 @@ func (s *Scheduler) deploy() {
 	for _, e := range s.on(func(e *execution) bool { return e.state == TaskDeploying }) {
 		tasks[e.slot.Worker] = append(tasks[e.slot.Worker], e)
 	}
+	whole := map[*vertex][]Location{}
 	for _, w := range sortedKeys(tasks) {
-		d := Deploy{Worker: w, Generation: tasks[w][0].generation, Locations: s.locations(tasks[w])}
+		d := Deploy{Worker: w, Generation: tasks[w][0].generation, Locations: s.locations(tasks[w], whole)}
 		for _, e := range tasks[w] {
 			d.Tasks = append(d.Tasks, TaskDeployment{Attempt: e.id, Allocation: e.slot.Allocation, AttemptNumber: e.number})
 		}
@@ -57,11 +58,18 @@ func (s *Scheduler) deploy() {
 	}
 }
 
-// locations lists where the peers of the given executions are, as ranges of subtasks that share a place.
-func (s *Scheduler) locations(tasks []*execution) []Location {
-	needed := map[*vertex][]bool{}
+// locations lists where the peers of the given executions are, as ranges of subtasks that share a place, one list for each vertex. Of a
+// vertex whose subtasks are all needed, whole keeps the list: for a job that exchanges all with all, it is long and the same for everyone.
+func (s *Scheduler) locations(tasks []*execution, whole map[*vertex][]Location) [][]Location {
+	needed, all := map[*vertex][]bool{}, map[*vertex]bool{}
 	need := func(id ids.VertexID, first, last int) {
 		v := s.byVertex[id]
+		if first == 0 && last == len(v.tasks)-1 {
+			all[v] = true
+		}
+		if all[v] {
+			return
+		}
 		if needed[v] == nil {
 			needed[v] = make([]bool, len(v.tasks))
 		}
@@ -69,37 +77,42 @@ func (s *Scheduler) locations(tasks []*execution) []Location {
 			needed[v][i] = true
 		}
 	}
-	whole := map[ids.VertexID]bool{} // peers needed whole already, so that an all-to-all edge costs one pass
 	for _, e := range tasks {
 		for _, i := range e.vertex.info.In {
 			edge := s.cfg.Graph.Edges[i]
-			if !whole[edge.From] {
-				first, last := plan.Producers(s.cfg.Graph, edge, int(e.id.Subtask))
-				need(edge.From, first, last)
-				whole[edge.From] = edge.Ship != plan.Forward
-			}
+			first, last := plan.Producers(s.cfg.Graph, edge, int(e.id.Subtask))
+			need(edge.From, first, last)
 		}
 		for _, i := range e.vertex.info.Out {
 			edge := s.cfg.Graph.Edges[i]
-			if !whole[edge.To] {
-				first, last := plan.Consumers(s.cfg.Graph, edge, int(e.id.Subtask))
-				need(edge.To, first, last)
-				whole[edge.To] = edge.Ship != plan.Forward
-			}
+			first, last := plan.Consumers(s.cfg.Graph, edge, int(e.id.Subtask))
+			need(edge.To, first, last)
 		}
 	}
-	var locations []Location
+	var locations [][]Location
 	for _, v := range s.vertices {
-		locations = appendRanges(locations, v, needed[v])
+		var list []Location
+		switch {
+		case all[v]:
+			if whole[v] == nil {
+				whole[v] = ranges(v, func(int) bool { return true })
+			}
+			list = whole[v]
+		case needed[v] != nil:
+			list = ranges(v, func(i int) bool { return needed[v][i] })
+		}
+		if len(list) > 0 {
+			locations = append(locations, list)
+		}
 	}
 	return locations
 }
 
-func appendRanges(locations []Location, v *vertex, needed []bool) []Location {
+func ranges(v *vertex, want func(subtask int) bool) []Location {
+	var locations []Location
 	open := false
-	for i, want := range needed {
-		e := v.tasks[i]
-		if !want || e.slot == nil {
+	for i, e := range v.tasks {
+		if !want(i) || e.slot == nil {
 			open = false
 			continue
 		}

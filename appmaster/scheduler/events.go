@@ -82,12 +82,12 @@ type (
 	}
 	// WantSlots declares how many slots the job wants in all; 0 at its end.
 	WantSlots struct{ Count int }
-	// Deploy starts tasks on one worker.
+	// Deploy starts tasks on one worker. Locations has one list for each vertex; the Deploys of one Step share lists, which nobody changes.
 	Deploy struct {
 		Worker     ids.ResourceID
 		Generation ids.Generation
 		Tasks      []TaskDeployment
-		Locations  []Location
+		Locations  [][]Location
 	}
 	// CancelTasks cancels executions on one worker.
 	CancelTasks struct {

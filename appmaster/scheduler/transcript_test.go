@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -180,7 +181,7 @@ func effectText(e Effect) string {
 			parts = append(parts, fmt.Sprintf("%s in a%d", taskText(t.Attempt), t.Allocation[0]))
 		}
 		text := fmt.Sprintf("deploy %s %s: %s", e.Worker, e.Generation, strings.Join(parts, ", "))
-		for _, l := range e.Locations {
+		for _, l := range slices.Concat(e.Locations...) {
 			text += fmt.Sprintf("\n    %c/%d-%d at %s n=%v", l.Vertex[0], l.First, l.Last, l.DataAddress, l.Attempts)
 		}
 		return text

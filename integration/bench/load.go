@@ -31,7 +31,11 @@ func (l loadRun) args() []string {
 }
 
 func (l loadRun) name() string {
-	return fmt.Sprintf("load, %s workers, containers granted at once", thousands(l.workers))
+	name := fmt.Sprintf("load, %s workers, containers granted at once", thousands(l.workers))
+	if slices.Contains(l.arguments, "-exchange") {
+		name += ", all subtasks connected with all"
+	}
+	return name
 }
 
 func thousands(n int) string {
@@ -63,7 +67,9 @@ func loadGroups(float64) []group {
 		return err
 	}
 	compared.beside = first.name
-	return []group{{cases: []benchCase{first, compared}}, {cases: []benchCase{row(huge, "3 slots each: a vertex has at most 32,768 subtasks; fewer workers if the "+
+	connected := row(loadRun{workers: 1000, slots: 4, arguments: []string{"-exchange"}}, "two vertices of 4,000 subtasks with a keyed exchange between them: every "+
+		"worker learns where all others are", nil)
+	return []group{{cases: []benchCase{first, compared, connected}}, {cases: []benchCase{row(huge, "3 slots each: a vertex has at most 32,768 subtasks; fewer workers if the "+
 		"limit of open files of one process allows no more (ulimit -Hn): the metric says how many", nil)}, most: 1}}
 }
 

@@ -14,12 +14,15 @@ type States[K comparable] struct {
 	key      *operator.Key[K]
 	keyCodec operator.Codec[K]
 	tables   []table[K]
-	current  K
-
-	// Of the records that are processed next: their keys, and which of them the current one is; outside: it came alone.
-	keys [state.Window]K
-	at   int
+	keys     [state.Window]K // of the records that are processed next
+	at       int             // which of them is the current one
 	processing
+}
+
+// leave ends the processing of records.
+func (s *States[K]) leave() {
+	clear(s.keys[:])
+	s.record = outside
 }
 
 // processing says which record is being processed.
@@ -116,16 +119,16 @@ func declare[T any, K comparable](s *States[K], name string) (cell[T], operator.
 	return cell[T]{label: name, refs: err == nil && codec.References(), now: &s.processing,
 		get: func() (*T, bool, error) {
 			t.used = true
-			if at := uint(s.at); at < state.Window && t.found[at] != 0 {
-				v, owned := t.table.Entry(t.found[at])
+			if n := t.found[s.at]; n != 0 {
+				v, owned := t.table.Entry(n)
 				return v, owned, nil
 			}
-			return t.table.Get(s.current)
+			return t.table.Get(s.keys[s.at])
 		},
-		make: func() (*T, error) { return t.table.Update(s.current) },
+		make: func() (*T, error) { return t.table.Update(s.keys[s.at]) },
 		drop: func() (bool, error) {
 			clear(t.found[:]) // an entry may be given to another key
-			return t.table.Delete(s.current)
+			return t.table.Delete(s.keys[s.at])
 		},
 	}, codec, err
 }

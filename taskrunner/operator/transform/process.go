@@ -77,50 +77,55 @@ func (p *processor[K, I, O]) Open(ctx context.Context, c operator.Context) error
 	return p.Base.Open(ctx, c)
 }
 
-// Collect implements operator.Collector.
+// Collect implements operator.Collector. The head of a chain, where a Process mostly is, calls CollectBatch.
 func (p *processor[K, I, O]) Collect(v I, t operator.Time) error {
-	p.states.at = outside
-	return p.collect(p.of(v), v, t)
+	return p.CollectBatch([]I{v}, []operator.Time{t})
 }
 
 // CollectBatch implements operator.Batcher.
 func (p *processor[K, I, O]) CollectBatch(values []I, times []operator.Time) error {
-	s, t := p.states, operator.NoTime
-	for first := 0; first < len(values); first += len(s.keys) {
-		window := values[first:min(first+len(s.keys), len(values))]
-		for i := range window {
-			s.keys[i] = p.of(window[i])
+	s := p.states
+	defer s.leave()
+	for len(values) > 0 {
+		n := min(len(values), len(s.keys))
+		for i := range n {
+			s.keys[i] = p.of(values[i])
 		}
 		for _, t := range s.tables {
-			t.look(s.keys[:len(window)])
+			t.look(s.keys[:n])
 		}
-		for i := range window {
-			if times != nil {
-				t = times[first+i]
-			}
-			s.at = i
-			if err := p.collect(s.keys[i], window[i], t); err != nil {
-				return err
-			}
+		if err := p.window(values[:n], times); err != nil {
+			return err
+		}
+		if values = values[n:]; times != nil {
+			times = times[n:]
 		}
 	}
-	clear(s.keys[:])
 	return nil
 }
 
-func (p *processor[K, I, O]) collect(key K, v I, t operator.Time) error {
-	s := p.states
-	p.records++
-	s.current, s.record = key, p.records
-	err := p.f(key, v, p.emit.Begin(t))
+// window processes records whose keys are in States.keys.
+func (p *processor[K, I, O]) window(values []I, times []operator.Time) error {
+	s, t := p.states, operator.NoTime
+	for i := range values {
+		if times != nil {
+			t = times[i]
+		}
+		p.records++
+		s.at, s.record = i, p.records
+		err := p.f(s.keys[i], values[i], p.emit.Begin(t))
+		if cut := p.emit.End(); cut != nil {
+			return cut
+		}
+		if err != nil {
+			return err
+		}
+		if s.err != nil {
+			return s.err
+		}
+	}
 	s.record = outside
-	if cut := p.emit.End(); cut != nil {
-		return cut
-	}
-	if err != nil {
-		return err
-	}
-	return s.err
+	return nil
 }
 
 // Snapshot implements operator.Operator: for each state its name and its table, both with their lengths (uvarints).

@@ -14,6 +14,9 @@ const (
 	// A round that turns more than nine of ten records into keys of their own has been in vain: the combiner lets this many records pass
 	// before it tries again.
 	combinePause = 1 << 18
+	// combineWindow is how many records are looked up at once. The table is larger than the processor's caches, so that a lookup is a few
+	// waits for memory; those of a window pass at the same time.
+	combineWindow = 16
 )
 
 // Combine is the factory of an operator in front of an exchange by key: it folds records with the same key into one, as far as it has
@@ -49,6 +52,12 @@ type combiner[K comparable, I, A any] struct {
 	records int
 	bytes   int
 	pass    int // records that still go through as they are
+	rounds  int // how often the table has been emptied
+
+	// The records that are folded next, all at once: as they came, since nobody changes a record that has been emitted.
+	pending int
+	values  [combineWindow]I
+	of      [combineWindow]K // their keys
 }
 
 // combineSlot holds the hash of a key and the number of its entry, from 1 on.
@@ -56,12 +65,61 @@ type combineSlot struct{ hash, number uint32 }
 
 // Collect implements operator.Collector.
 func (c *combiner[K, I, A]) Collect(v I, _ operator.Time) error {
-	key := c.cfg.Of(v)
+	i := c.pending
+	if c.pass > 0 && i == 0 {
+		return c.through(c.cfg.Of(v), v)
+	}
+	c.values[i], c.of[i] = v, c.cfg.Of(v)
+	if c.pending = i + 1; c.pending < combineWindow {
+		return nil
+	}
+	return c.fold()
+}
+
+// fold folds the pending records. First it looks for the entries of all, without a change in between.
+func (c *combiner[K, I, A]) fold() error {
+	n := c.pending
+	c.pending = 0
+	var hashes, found [combineWindow]uint32
+	var first [combineWindow]combineSlot
+	for i, key := range c.of[:n] {
+		hashes[i] = c.hasher.Local(key)
+	}
+	mask := uint32(len(c.slots) - 1)
+	for i, hash := range hashes[:n] {
+		first[i] = c.slots[hash&mask]
+	}
+	for i, key := range c.of[:n] {
+		if s := first[i]; s.number != 0 && s.hash == hashes[i] && c.entries[s.number-1].Key == key {
+			found[i] = s.number
+		}
+	}
+	round := c.rounds
+	for i, v := range c.values[:n] {
+		var err error
+		switch at := found[i]; {
+		case at == 0 || c.rounds != round:
+			err = c.add(c.of[i], hashes[i], v)
+		case c.accs == nil:
+			c.records++
+			c.cfg.Add(&c.entries[at-1].Value, false, v)
+		default:
+			c.records++
+			err = c.addCopy(&c.entries[at-1], false, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add folds one record.
+func (c *combiner[K, I, A]) add(key K, hash uint32, v I) error {
 	if c.pass > 0 {
 		return c.through(key, v)
 	}
 	c.records++
-	hash := c.hasher.Local(key)
 	mask := uint32(len(c.slots) - 1)
 	i := hash & mask
 	for ; c.slots[i].number != 0; i = (i + 1) & mask {
@@ -165,11 +223,17 @@ func (c *combiner[K, I, A]) flush() error {
 	clear(c.entries)
 	clear(c.slots)
 	c.entries, c.records, c.bytes = c.entries[:0], 0, 0
+	c.rounds++
 	return nil
 }
 
 // Control implements operator.Operator.
 func (c *combiner[K, I, A]) Control(ev operator.Event) error {
+	if err := c.fold(); err != nil {
+		return err
+	}
+	clear(c.values[:])
+	clear(c.of[:])
 	if err := c.flush(); err != nil {
 		return err
 	}

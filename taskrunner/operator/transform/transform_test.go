@@ -253,6 +253,38 @@ func TestCombineManyKeys(t *testing.T) {
 	}
 }
 
+// TestCombineEmptiesItsTableBetweenRecordsOfAWindow: the entry of a key that has been looked up may be gone when its turn comes.
+func TestCombineEmptiesItsTableBetweenRecordsOfAWindow(t *testing.T) {
+	for shift := range 4 {
+		out := &operatortest.Output[transform.KV[int64, int64]]{}
+		op := open(t, numbers(), out, nil)
+		want := make(map[int64]int64)
+		collect := func(k int64) {
+			want[k]++
+			if err := op.(operator.Output[int64]).Collect(k, operator.NoTime); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range shift {
+			collect(0)
+		}
+		for k := range int64(1 << 17) {
+			collect(k)
+			collect(0)
+		}
+		if err := op.Control(operator.Event{Kind: operator.EndOfData}); err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[int64]int64)
+		for _, p := range out.Values {
+			got[p.Key] += p.Value
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d records in front: %d keys, 0 counted %d times; want %d keys and %d times", shift, len(got), got[0], len(want), want[0])
+		}
+	}
+}
+
 // TestCombineDoesNotAllocate on keys that it has seen, strings included.
 func TestCombineDoesNotAllocate(t *testing.T) {
 	op := open(t, transform.Combine[string, string, int64]{Fold: count()}, &operatortest.Output[pair]{}, nil)
@@ -282,8 +314,10 @@ func TestStateOwnsItsMemory(t *testing.T) {
 		out := &operatortest.Output[kv]{}
 		op := open(t, f, out, batch)
 		record := []byte("first")
-		if err := op.(operator.Output[[]byte]).Collect(record, operator.NoTime); err != nil {
-			t.Fatal(err)
+		for range 64 { // a combiner looks at records when it has some
+			if err := op.(operator.Output[[]byte]).Collect(record, operator.NoTime); err != nil {
+				t.Fatal(err)
+			}
 		}
 		copy(record, "XXXXX")
 		if err := op.Control(operator.Event{Kind: operator.EndOfData}); err != nil {

@@ -55,7 +55,7 @@ type aggregator[K comparable, I, A, O any] struct {
 	emitted  bool
 
 	keys  [state.Window]K // of the records that CollectBatch is at
-	found [state.Window]uint32
+	found [state.Window]*A
 }
 
 // Restore implements operator.Operator.
@@ -121,7 +121,13 @@ func (g *aggregator[K, I, A, O]) CollectBatch(values []I, times []operator.Time)
 			if times != nil {
 				t = times[i]
 			}
-			if err := g.collectFound(g.keys[i], g.found[i], v, t); err != nil {
+			var err error
+			if acc := g.found[i]; acc != nil {
+				err = g.add(g.keys[i], acc, false, v, t)
+			} else {
+				err = g.Collect(v, t)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -132,18 +138,6 @@ func (g *aggregator[K, I, A, O]) CollectBatch(values []I, times []operator.Time)
 	}
 	clear(g.keys[:])
 	return nil
-}
-
-// collectFound is Collect for a key whose entry has been looked for.
-func (g *aggregator[K, I, A, O]) collectFound(k K, entry uint32, v I, t operator.Time) error {
-	if entry == 0 {
-		return g.Collect(v, t)
-	}
-	acc, err := g.accs.At(entry)
-	if err != nil {
-		return err
-	}
-	return g.add(k, acc, false, v, t)
 }
 
 // addCopy keeps the table's memory apart from that of the record.

@@ -15,7 +15,6 @@ type States[K comparable] struct {
 	keyCodec operator.Codec[K]
 	tables   []table[K]
 	keys     [state.Window]K // of the records that are processed next
-	at       int             // which of them is the current one
 	processing
 }
 
@@ -28,6 +27,7 @@ func (s *States[K]) leave() {
 // processing says which record is being processed.
 type processing struct {
 	record int64 // its number, from 1 on; outside when there is none
+	at     int   // its place in States.keys
 	err    error // the first one, kept until the function has returned
 }
 
@@ -70,8 +70,13 @@ type keyed[K comparable, T any] struct {
 	states *States[K]
 	codec  operator.Codec[T]
 	table  *state.Table[K, T]
-	found  [state.Window]uint32 // the entries of States.keys; 0: none, or not looked for
-	used   bool                 // since the last look
+	*lookup[T]
+}
+
+// lookup is what is known of the values of the records that come next.
+type lookup[T any] struct {
+	found [state.Window]*T // as Table.Find gives them; nil: not looked for
+	used  bool             // since found was written
 }
 
 func (t *keyed[K, T]) name() string { return t.label }
@@ -99,9 +104,10 @@ type cell[T any] struct {
 	label string
 	refs  bool // values refer to memory
 	now   *processing
-	get   func() (v *T, owned bool, err error) // of the table, with the current key
-	make  func() (*T, error)
-	drop  func() (bool, error)
+	*lookup[T]
+	get  func() (v *T, owned bool, err error) // of the table, with the current key
+	make func() (*T, error)
+	drop func() (bool, error)
 
 	record int64 // which the rest is about
 	at     *T    // the value; none when there is no value
@@ -114,20 +120,13 @@ type cell[T any] struct {
 // declare adds a state whose table holds values of type T.
 func declare[T any, K comparable](s *States[K], name string) (cell[T], operator.Codec[T], error) {
 	codec, err := operator.CodecOf[T]()
-	t := &keyed[K, T]{label: name, states: s, codec: codec}
+	t := &keyed[K, T]{label: name, states: s, codec: codec, lookup: &lookup[T]{}}
 	s.declare(t, err)
-	return cell[T]{label: name, refs: err == nil && codec.References(), now: &s.processing,
-		get: func() (*T, bool, error) {
-			t.used = true
-			if n := t.found[s.at]; n != 0 {
-				v, owned := t.table.Entry(n)
-				return v, owned, nil
-			}
-			return t.table.Get(s.keys[s.at])
-		},
+	return cell[T]{label: name, refs: err == nil && codec.References(), now: &s.processing, lookup: t.lookup,
+		get:  func() (*T, bool, error) { return t.table.Get(s.keys[s.at]) },
 		make: func() (*T, error) { return t.table.Update(s.keys[s.at]) },
 		drop: func() (bool, error) {
-			clear(t.found[:]) // an entry may be given to another key
+			clear(t.found[:]) // what is deleted may be given to another key
 			return t.table.Delete(s.keys[s.at])
 		},
 	}, codec, err
@@ -137,6 +136,11 @@ func declare[T any, K comparable](s *States[K], name string) (cell[T], operator.
 func (c *cell[T]) find() {
 	if !c.usable() {
 		c.keep(nil, false)
+		return
+	}
+	c.used = true
+	if at := c.found[c.now.at]; at != nil {
+		c.keep(at, true)
 		return
 	}
 	at, owned, err := c.get()

@@ -44,8 +44,8 @@ var (
 		Doc: "How often in a row the same address must refuse or reset a connection until it counts as unreachable; -1 waits for heartbeat.timeout instead.",
 	}
 	RegistrationInitialTimeout = Option[time.Duration]{
-		Key: "cluster.registration.initial-timeout", typ: durationType, Default: 100 * time.Millisecond, check: atLeast(time.Millisecond),
-		Doc: "How long the first try of a registration waits for its answer; every further try waits twice as long.",
+		Key: "cluster.registration.initial-timeout", typ: durationType, Default: time.Second, check: atLeast(time.Millisecond),
+		Doc: "How long the first try of a registration waits for its answer; every further try waits twice as long. Flink: 100 ms; here nothing is lost silently, and a leader that a thousand workers call at once only gets more to do.",
 	}
 	RegistrationMaxTimeout = Option[time.Duration]{
 		Key: "cluster.registration.max-timeout", typ: durationType, Default: 30 * time.Second, check: atLeast(time.Millisecond),

@@ -3,7 +3,7 @@
 //
 // Machine.Step takes what happened and says what to do next: send an attempt with a timeout, wait, or stop because it is over. The rules:
 //
-//	attempt sent                        its timeout starts at Initial (100 ms)
+//	attempt sent                        its timeout starts at Initial (1 s)
 //	no answer within the timeout        next attempt at once, timeout doubled, at most Max (30 s)
 //	not sent (nobody listens there)     wait 50 ms, doubled up to 1 s, with jitter; then the first timeout again
 //	answered with an error              wait ErrorDelay (10 s); then the first timeout again

@@ -8,7 +8,7 @@ import (
 
 // Config has the options cluster.registration.*; zero fields have the defaults.
 type Config struct {
-	InitialTimeout time.Duration // cluster.registration.initial-timeout, 100 ms
+	InitialTimeout time.Duration // cluster.registration.initial-timeout, 1 s
 	MaxTimeout     time.Duration // cluster.registration.max-timeout, 30 s
 	ErrorDelay     time.Duration // cluster.registration.error-delay, 10 s; for answered errors
 	RefusedDelay   time.Duration // cluster.registration.refused-registration-delay, 30 s; when a Failure names no delay
@@ -22,7 +22,7 @@ func (c Config) WithDefaults() Config {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&c.InitialTimeout, 100 * time.Millisecond}, {&c.MaxTimeout, 30 * time.Second}, {&c.ErrorDelay, 10 * time.Second},
+		{&c.InitialTimeout, time.Second}, {&c.MaxTimeout, 30 * time.Second}, {&c.ErrorDelay, 10 * time.Second},
 		{&c.RefusedDelay, 30 * time.Second}, {&c.ConnectFirst, 50 * time.Millisecond}, {&c.ConnectMax, time.Second},
 	} {
 		if *f.v == 0 {

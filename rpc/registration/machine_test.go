@@ -54,7 +54,7 @@ func TestMachine(t *testing.T) {
 		{"fenced", []step{{Start, 0, attempt(100*ms, 1)}, {Fenced, 0, over}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := NewMachine(Config{})
+			m := NewMachine(Config{InitialTimeout: 100 * ms})
 			for i, s := range c.steps {
 				if got := m.Step(s.event, s.retry, 0.5); got != s.want {
 					t.Fatalf("step %d (%d): %+v, want %+v", i, s.event, got, s.want)
@@ -69,7 +69,7 @@ func TestJitter(t *testing.T) {
 		random float64
 		want   time.Duration
 	}{{0, 25 * ms}, {1, 50 * ms}} {
-		m := NewMachine(Config{})
+		m := NewMachine(Config{InitialTimeout: 100 * ms})
 		m.Step(Start, 0, 0)
 		if got := m.Step(NotSent, 0, c.random).Delay; got != c.want {
 			t.Errorf("random %v: %v, want %v", c.random, got, c.want)

@@ -24,7 +24,7 @@ func begin(t *testing.T, known ids.Epoch, call Call) (l *actor.Loop[owner], r *R
 	l.Start(t.Context())
 	results = make(chan Result, 2)
 	r, err := actor.Call(t.Context(), l, func(o *owner) (*Registration[owner], error) {
-		return Begin(o.self, Config{}, nil, known, call, func(_ *owner, res Result) { results <- res }), nil
+		return Begin(o.self, Config{InitialTimeout: 100 * ms}, nil, known, call, func(_ *owner, res Result) { results <- res }), nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -91,17 +91,16 @@ type Number interface {
 // When all sources of the job end by themselves, there is one result per key, at the end; otherwise, and with execution.runtime-mode
 // STREAMING, there is one after each record. So it is for Sum and Reduce.
 func Count[K comparable, T any](k Keyed[K, T]) Stream[KV[K, int64]] {
-	return sum(k, "Count", func(T) int64 { return 1 }, nil)
+	return sum(k, "Count", func(acc *int64, _ bool, _ T) { *acc++ }, nil)
 }
 
 // Sum adds up the values of each key. Integers wrap around; the order in which floats are added is not fixed. See Count for when there
 // are results.
 func Sum[K comparable, T any, N Number](k Keyed[K, T], value func(T) N) Stream[KV[K, N]] {
-	return sum(k, "Sum", value, value)
+	return sum(k, "Sum", func(acc *N, _ bool, v T) { *acc += value(v) }, value)
 }
 
-func sum[K comparable, T any, N Number](k Keyed[K, T], name string, value func(T) N, fn any) Stream[KV[K, N]] {
-	add := func(acc *N, _ bool, v T) { *acc += value(v) }
+func sum[K comparable, T any, N Number](k Keyed[K, T], name string, add func(*N, bool, T), fn any) Stream[KV[K, N]] {
 	merge := func(acc *N, _ bool, p KV[K, N]) { *acc += p.Value }
 	return aggregate(k, name, fn, add, merge, func(key K, n N) KV[K, N] { return KV[K, N]{Key: key, Value: n} })
 }

@@ -180,16 +180,23 @@ func (h *Hasher[K]) Hash(v *K) uint32 {
 
 // group returns the key group of a key.
 func (h *Hasher[K]) group(v *K, maxParallelism int) int {
-	if h.word {
+	switch {
+	case h.word:
 		return wordGroup(*(*uint64)(unsafe.Pointer(v)), maxParallelism)
+	case h.kind == reflect.String:
+		return textGroup(*(*string)(unsafe.Pointer(v)), maxParallelism)
 	}
 	return plan.KeyGroup(h.Hash(v), maxParallelism)
 }
 
-// wordGroup is not generic: only so do the functions of package plan become parts of it, because what is generic is compiled in the job's
-// package.
+// wordGroup and textGroup are not generic: only so do the functions of package plan become parts of them, because what is generic is
+// compiled in the job's package.
 func wordGroup(w uint64, maxParallelism int) int {
 	return plan.KeyGroup(plan.KeyHash64(w), maxParallelism)
+}
+
+func textGroup(s string, maxParallelism int) int {
+	return plan.KeyGroup(plan.KeyHash(unsafe.Slice(unsafe.StringData(s), len(s))), maxParallelism)
 }
 
 // canonical returns the canonical encoding, until the next call.
@@ -212,7 +219,10 @@ func (h *Hasher[K]) Local(k K) uint32 {
 }
 
 func (h *Hasher[K]) local(k K) uint32 {
-	if h.key.floats { // which can be the same and not be ==
+	switch {
+	case h.kind == reflect.String:
+		return uint32(maphash.String(h.seed, *(*string)(unsafe.Pointer(&k))))
+	case h.key.floats: // which can be the same and not be ==
 		return uint32(maphash.Bytes(h.seed, h.canonical(&k)))
 	}
 	return uint32(maphash.Comparable(h.seed, k))

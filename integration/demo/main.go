@@ -18,6 +18,7 @@ import (
 	"github.com/flott-dev/flott/conf/hadoopconf"
 	"github.com/flott-dev/flott/integration/corpus"
 	"github.com/flott-dev/flott/integration/hadoop"
+	"github.com/flott-dev/flott/integration/transcript"
 	"github.com/flott-dev/flott/yarn/cluster"
 	"github.com/flott-dev/flott/yarn/dfs"
 	"github.com/flott-dev/flott/yarn/ugi"
@@ -201,26 +202,13 @@ func (s *show) run(ctx context.Context) (app, phases string, err error) {
 		memory...)
 	args = append(args, s.binary("wordcount"), "--input", input, "--output", output)
 	s.say("\n$ flott %s", strings.Join(args, " "))
-	t := &transcript{out: s.out}
+	t := transcript.New(s.out)
 	cmd := exec.CommandContext(ctx, s.binary("flott"), args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.environ(), t, t
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C comes once: from here
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
-	err = cmd.Run()
-	app = t.app()
-	if err != nil {
-		return app, "", fmt.Errorf("flott run (application %q): %w", app, err)
-	}
-	for line := range strings.Lines(t.all.String()) {
-		if strings.HasPrefix(line, "Phases:") {
-			phases = strings.TrimSpace(line)
-		}
-	}
-	if app == "" || phases == "" {
-		return app, phases, errors.New("flott run said nothing of application or phases")
-	}
-	return app, phases, nil
+	return t.Result(cmd.Run())
 }
 
 func (s *show) environ() []string {

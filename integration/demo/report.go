@@ -1,47 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/flott-dev/flott/integration/corpus"
 )
-
-// transcript shows what a command prints, indented, as it comes, and keeps it. The command's two streams are one pipe: exec writes here from
-// one goroutine.
-type transcript struct {
-	out  io.Writer
-	all  bytes.Buffer
-	line []byte
-}
-
-// Write implements io.Writer.
-func (t *transcript) Write(p []byte) (int, error) {
-	t.all.Write(p)
-	t.line = append(t.line, p...)
-	for {
-		i := bytes.IndexByte(t.line, '\n')
-		if i < 0 {
-			return len(p), nil
-		}
-		if _, err := fmt.Fprintf(t.out, "  %s\n", t.line[:i]); err != nil {
-			return 0, err
-		}
-		t.line = t.line[i+1:]
-	}
-}
-
-var applicationID = regexp.MustCompile(`application_\d+_\d+`)
-
-func (t *transcript) app() string { return applicationID.FindString(t.all.String()) }
 
 // result compares what the job wrote with the count of this process, and shows the commonest words.
 func (s *show) result(ctx context.Context, want corpus.Counts) error {

@@ -113,26 +113,3 @@ func (d docker) ids(ctx context.Context, args ...string) ([]string, error) {
 	out, err := d.run(ctx, args...)
 	return strings.Fields(out), err
 }
-
-// indented shows lines as they come, behind two spaces, and keeps all of them.
-type indented struct {
-	out  io.Writer
-	all  bytes.Buffer
-	line []byte
-}
-
-// Write implements io.Writer.
-func (t *indented) Write(p []byte) (int, error) {
-	t.all.Write(p)
-	t.line = append(t.line, p...)
-	for {
-		i := bytes.IndexByte(t.line, '\n')
-		if i < 0 {
-			return len(p), nil
-		}
-		if _, err := fmt.Fprintf(t.out, "  %s\n", t.line[:i]); err != nil {
-			return 0, err
-		}
-		t.line = t.line[i+1:]
-	}
-}

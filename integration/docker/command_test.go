@@ -39,19 +39,3 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 		t.Errorf("a child went on (%v)", err)
 	}
 }
-
-func TestIndented(t *testing.T) {
-	var out strings.Builder
-	w := &indented{out: &out}
-	for _, piece := range []string{"a", "b\nc", "\n\nrest"} {
-		if n, err := w.Write([]byte(piece)); n != len(piece) || err != nil {
-			t.Fatalf("write %q: got %d, %v", piece, n, err)
-		}
-	}
-	if got, want := out.String(), "  ab\n  c\n  \n"; got != want {
-		t.Errorf("shown: got %q, want %q", got, want)
-	}
-	if got, want := w.all.String(), "ab\nc\n\nrest"; got != want {
-		t.Errorf("kept: got %q, want %q", got, want)
-	}
-}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flott-dev/flott/integration/corpus"
+	"github.com/flott-dev/flott/integration/transcript"
 	"github.com/flott-dev/flott/yarn/dfs"
 )
 
@@ -163,32 +163,17 @@ func (d *demo) pack(w io.Writer, parts []part) error {
 	return errors.Join(t.Close(), buffered.Flush())
 }
 
-var applicationID = regexp.MustCompile(`application_\d+_\d+`)
-
 // wordCount runs the job as a user would and returns the application's id and the command's line about phases.
 func (d *demo) wordCount(ctx context.Context) (app, phases string, err error) {
 	args := append([]string{"run", "-t", "yarn-application", "-p", fmt.Sprint(parallelism), fmt.Sprintf("-Dtaskmanager.numberOfTaskSlots=%d", slots)},
 		memory...)
 	args = append(args, "./wordcount", "--input", input, "--output", output)
 	d.say("\nclient$ flott %s", strings.Join(args, " "))
-	t := &indented{out: d.out}
+	t := transcript.New(d.out)
 	cmd := d.inClient(t, append([]string{"./flott"}, args...)...)
 	cmd.stderr = t
 	_, err = cmd.output(ctx)
-	text := t.all.String()
-	app = applicationID.FindString(text)
-	if err != nil {
-		return app, "", fmt.Errorf("flott run (application %q): %w", app, err)
-	}
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "Phases:") {
-			phases = strings.TrimSpace(line)
-		}
-	}
-	if app == "" || phases == "" {
-		return app, phases, errors.New("flott run said nothing of application or phases")
-	}
-	return app, phases, nil
+	return t.Result(err)
 }
 
 // result fetches what the job wrote with Hadoop's own client, compares it with the count of this process, and shows the commonest words.

@@ -319,7 +319,7 @@ func TestStateOwnsItsMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		copy(record, "XXXXX")
+		copy(record, "other")
 		if err := op.Control(operator.Event{Kind: operator.EndOfData}); err != nil {
 			t.Fatal(err)
 		}

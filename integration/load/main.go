@@ -1,11 +1,12 @@
 // Command load runs an application with many workers on a fake YARN and says what its ApplicationMaster took.
 //
-//	load [-workers n] [-slots n] [-exchange] [-steady 10s] [-json] [-profile DIR]
+//	load [-workers n] [-slots n] [-exchange] [-steady 10s] [-processes n] [-json] [-profile DIR]
 //
 // One process, this one, is the YARN RM, all NodeManagers and all workers, on the real protocols: yarn/yarntest speaks Hadoop's, the workers
-// are real TaskExecutors with their own server and connections each, but for a stub where tasks would run. The ApplicationMaster is a process
-// of its own, the job binary integration/jobs/wide, submitted by `flott run`. The YARN RM gives containers at once: no NodeManager heartbeat is
-// waited for, so that the times are the ApplicationMaster's (and this process's, which has the same processors).
+// are real TaskExecutors with their own server and connections each, but for a stub where tasks would run. Workers that need more open files
+// than one process may have are in processes of their own (`load workers`), as few as can be. The ApplicationMaster is a process of its own
+// always, the job binary integration/jobs/wide, submitted by `flott run`. The YARN RM gives containers at once: no NodeManager heartbeat is
+// waited for, so that the times are the ApplicationMaster's (and the harness's, which has the same processors).
 //
 // The run goes from the submission over every task RUNNING and a while of heartbeats to the cancellation, and fails if anything is left.
 // -profile builds the job with one more file, which serves net/http/pprof, and keeps the AM's profiles; the product has no such path.
@@ -30,7 +31,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := command(ctx, os.Args[1:]); err != nil {
+	run := command
+	if len(os.Args) == 2 && os.Args[1] == workersCommand {
+		run = func(context.Context, []string) error { return serveWorkers(os.Stdin, os.Stdout) }
+	}
+	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
 	}
@@ -45,8 +50,8 @@ func command(ctx context.Context, args []string) error {
 	f.IntVar(&cfg.workers, "workers", 100, "how many workers")
 	f.IntVar(&cfg.slots, "slots", 4, "of each worker; a job has at most 32,768 subtasks in a vertex")
 	f.IntVar(&cfg.perNode, "per-node", 10, "workers on each node")
-	f.BoolVar(&cfg.fit, "fit", false, "take as many workers as the limit of open files allows, if that is not enough for all")
 	f.BoolVar(&cfg.exchange, "exchange", false, "a second vertex, every subtask of the first connected with every one of it")
+	f.IntVar(&cfg.processes, "processes", 0, "of workers; 0: workers are in this process, or in as few as the limit of open files allows")
 	f.DurationVar(&cfg.steady, "steady", 10*time.Second, "how long heartbeats are watched")
 	f.StringVar(&cfg.memory, "memory", "1024m", "jobmanager.memory.process.size")
 	f.StringVar(&options, "D", "", "further options, key=value, with commas between them")
@@ -57,7 +62,7 @@ func command(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if cfg.workers < 1 || cfg.slots < 1 || cfg.perNode < 1 || f.NArg() > 0 {
+	if cfg.workers < 1 || cfg.slots < 1 || cfg.perNode < 1 || cfg.processes < 0 || f.NArg() > 0 {
 		return errors.New("workers, slots and workers on a node have to be positive, and nothing follows the options")
 	}
 	if options != "" {
@@ -118,6 +123,7 @@ func (r result) print() error {
 		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{what}, args...)...)
 	}
 	row("workers, slots, tasks, nodes", "%d, %d, %d, %d", r.Workers, r.Slots, r.Tasks, r.Nodes)
+	row("processes of workers beside this one", "%d", r.Processes)
 	row("submission → AM registered", "%.2f s", r.Registered)
 	row("→ containers granted", "%.2f s", r.Granted)
 	row("→ containers started", "%.2f s", r.Started)
@@ -126,8 +132,8 @@ func (r result) print() error {
 	row("→ slots present", "%.2f s", r.Placed)
 	row("→ tasks deployed", "%.2f s", r.Deployed)
 	row("→ every task RUNNING", "%.2f s", r.Running)
-	row("AM CPU until then", "%.2f s (this process: %.2f s)", r.CPU, r.OwnCPU)
-	row("AM RSS, peak and then", "%.1f MiB, %.1f MiB (this process: %.0f MiB)", float64(r.PeakRSS)/mib, float64(r.SteadyRSS)/mib, float64(r.OwnRSS)/mib)
+	row("AM CPU until then", "%.2f s (harness: %.2f s)", r.CPU, r.OwnCPU)
+	row("AM RSS, peak and then", "%.1f MiB, %.1f MiB (harness: %.0f MiB)", float64(r.PeakRSS)/mib, float64(r.SteadyRSS)/mib, float64(r.OwnRSS)/mib)
 	row("AM CPU with heartbeats only", "%.1f %% of a core over %.0f s", 100*r.SteadyCPU, r.Steady)
 	row("cancel → nothing left", "%.2f s (AM CPU %.2f s)", r.Canceled, r.EndCPU)
 	row("streams that came too late", "%d", r.Late)

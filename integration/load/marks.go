@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/flott-dev/flott/rpc"
+	"github.com/flott-dev/flott/yarn/yarnid"
 )
 
 // mark is one milestone: it is reached when so many have come.
@@ -42,19 +42,45 @@ type marks struct {
 	failed     chan error // one entry: why the run makes no sense
 }
 
+// notice is what a worker tells of itself. Those of other processes come as gob.
+type notice struct {
+	What      event
+	Container yarnid.ContainerID // that ended
+	Count     int                // of tasks that run
+	Why       string             // it failed
+}
+
+type event string
+
+const (
+	registered event = "registered" // at the ResourceManager
+	joined     event = "joined"     // at the JobMaster
+	late       event = "late"       // a stream that was not admitted
+	running    event = "running"    // tasks
+	ended      event = "ended"
+	failed     event = "failed"
+)
+
+// note takes what a worker in any process tells.
+func (m *marks) note(n notice) {
+	switch n.What {
+	case registered:
+		m.registered.add(1)
+	case joined:
+		m.joined.add(1)
+	case late:
+		m.refused.Add(1)
+	case running:
+		m.running.add(n.Count)
+	case failed:
+		m.fail(errors.New(n.Why))
+	}
+}
+
 func newMarks(workers, tasks int) *marks {
 	return &marks{
 		submitted: newMark(1), attempt: newMark(1), granted: newMark(workers), started: newMark(workers), registered: newMark(workers), joined: newMark(workers),
 		running: newMark(tasks), failed: make(chan error, 1),
-	}
-}
-
-// accepted counts a stream that was admitted, or one that came too late.
-func (m *marks) accepted(at *mark, err error) {
-	if err == nil {
-		at.add(1)
-	} else if errors.Is(err, rpc.ErrReplayed) {
-		m.refused.Add(1)
 	}
 }
 

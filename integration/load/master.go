@@ -49,18 +49,18 @@ const ticksPerSecond = 100
 func cpuOf(pid int) (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, fmt.Errorf("read the CPU time of the ApplicationMaster: %w", err)
+		return 0, fmt.Errorf("read the CPU time of a process: %w", err)
 	}
 	_, rest, _ := strings.Cut(string(b), ") ") // after the name, which may have blanks
 	fields := strings.Fields(rest)
 	const userTime, systemTime = 11, 12
 	if len(fields) <= systemTime {
-		return 0, fmt.Errorf("read the CPU time of the ApplicationMaster: %q", b)
+		return 0, fmt.Errorf("read the CPU time of process %d: %q", pid, b)
 	}
 	user, err1 := strconv.ParseInt(fields[userTime], 10, 64)
 	system, err2 := strconv.ParseInt(fields[systemTime], 10, 64)
 	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("read the CPU time of the ApplicationMaster: %q", b)
+		return 0, fmt.Errorf("read the CPU time of process %d: %q", pid, b)
 	}
 	return time.Duration(user+system) * (time.Second / ticksPerSecond), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/flott-dev/flott/yarn/proto/yarnpb"
@@ -15,7 +14,7 @@ import (
 type config struct {
 	workers, slots int
 	perNode        int           // workers on a node
-	fit            bool          // fewer workers if more cannot be
+	processes      int           // of workers; 0: this one, or as few as can be
 	exchange       bool          // a second vertex, behind an exchange that connects all with all
 	settle         time.Duration // what the AM gets to finish what the start left, before its heartbeats are watched
 	steady         time.Duration // how long heartbeats are watched
@@ -39,6 +38,8 @@ type result struct {
 	Slots   int `json:"slots"`
 	Tasks   int `json:"tasks"`
 	Nodes   int `json:"nodes"`
+	// Processes are those that hold the workers; 0: the workers are in the fake YARN's.
+	Processes int `json:"worker_processes"`
 
 	Registered float64 `json:"am_registered"`    // the AM at YARN
 	Granted    float64 `json:"granted"`          // the last container
@@ -56,8 +57,8 @@ type result struct {
 	Canceled   float64 `json:"cancel"`           // from the request to the application's end with no container left
 	EndCPU     float64 `json:"am_cpu_end"`       // of the AM from the request to its last seconds
 	Late       int64   `json:"late_streams"`     // that came when their registration had been repeated already
-	OwnCPU     float64 `json:"harness_cpu"`      // of this process until RUNNING
-	OwnRSS     int64   `json:"harness_peak_rss"` // of this process
+	OwnCPU     float64 `json:"harness_cpu"`      // of this process and those of workers until RUNNING
+	OwnRSS     int64   `json:"harness_peak_rss"` // of this process and those of workers, each at its own time
 }
 
 // tick is how often this process looks at what it is not told of.
@@ -65,15 +66,13 @@ const tick = 10 * time.Millisecond
 
 // run submits the job, waits until it runs, watches it for a while and cancels it.
 func run(ctx context.Context, cfg config) (r result, err error) {
-	if fit, err := allowFiles(cfg.workers, cfg.perNode); err != nil {
-		if !cfg.fit || fit < 1 {
-			return r, err
-		}
-		fmt.Fprintln(os.Stderr, "load:", err)
-		cfg.workers = fit
+	least, err := allowFiles(cfg.workers, cfg.perNode)
+	if err != nil {
+		return r, err
 	}
+	cfg.processes = max(cfg.processes, least)
 	m := newMarks(cfg.workers, cfg.tasks())
-	s, err := newSite(cfg, cfg.dir, m)
+	s, err := newSite(ctx, cfg, m)
 	if err != nil {
 		return r, err
 	}
@@ -84,6 +83,7 @@ func run(ctx context.Context, cfg config) (r result, err error) {
 		err = errors.Join(err, s.Close())
 	}()
 	x := &execution{cfg: cfg, site: s, marks: m}
+	x.r.Processes = cfg.processes
 	x.r.Workers, x.r.Slots, x.r.Tasks, x.r.Nodes = cfg.workers, cfg.workers*cfg.slots, cfg.tasks(), len(s.Nodes())
 	for _, step := range []func(context.Context) error{x.submit, x.start, x.watch, x.end} {
 		if err := step(ctx); err != nil {
@@ -219,15 +219,18 @@ func (x *execution) awaitTasks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own, err := cpuOf(os.Getpid())
-	if err != nil {
-		return err
-	}
 	phases, err := x.am.phases(ctx)
 	if err != nil {
 		return err
 	}
-	x.r.CPU, x.r.OwnCPU = cpu.Seconds(), own.Seconds()
+	x.r.CPU = cpu.Seconds()
+	for _, pid := range x.site.pids() {
+		own, err := cpuOf(pid)
+		if err != nil {
+			return err
+		}
+		x.r.OwnCPU += own.Seconds()
+	}
 	x.r.Placed, x.r.Running = x.since(time.UnixMilli(phases.Placed)), x.since(time.UnixMilli(phases.Running))
 	x.r.Late = x.marks.refused.Load()
 	return nil
@@ -252,7 +255,9 @@ func (x *execution) watch(ctx context.Context) error {
 	x.r.Steady = time.Since(begun).Seconds()
 	x.r.SteadyCPU = (after - before).Seconds() / x.r.Steady
 	x.r.PeakRSS, x.r.SteadyRSS = memoryOf(x.am.pid, "VmHWM"), memoryOf(x.am.pid, "VmRSS")
-	x.r.OwnRSS = memoryOf(os.Getpid(), "VmHWM")
+	for _, pid := range x.site.pids() {
+		x.r.OwnRSS += memoryOf(pid, "VmHWM")
+	}
 	if err := profile(); err != nil {
 		return err
 	}

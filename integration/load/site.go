@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"github.com/flott-dev/flott/bin/cli"
 	"github.com/flott-dev/flott/yarn/proto/yarnpb"
@@ -23,26 +22,54 @@ type site struct {
 	dir   string
 	conf  string // FLINK_CONF_DIR
 	marks *marks
+	pools []*pool // the processes of workers
 }
 
 // nodeMemory is enough for whatever lands on a node; containers go to the nodes in turn.
 const nodeMemory = 1 << 22
 
-func newSite(cfg config, dir string, m *marks) (*site, error) {
-	nodes := (cfg.workers + cfg.perNode - 1) / cfg.perNode
-	cluster, err := yarntest.Start(yarntest.Config{
-		Nodes: nodes, NodeMemoryMB: nodeMemory, NodeVCores: 1 << 16,
-		Launcher: &launcher{processes: &yarntest.Exec{Dir: filepath.Join(dir, "nodes")}, slots: cfg.slots, marks: m},
-	})
-	if err != nil {
+func newSite(ctx context.Context, cfg config, m *marks) (_ *site, err error) {
+	s := &site{dir: cfg.dir, conf: filepath.Join(cfg.dir, "conf"), marks: m}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	for range cfg.processes {
+		p, err := startPool(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		s.pools = append(s.pools, p)
+	}
+	if s.Cluster, err = yarntest.Start(yarntest.Config{
+		Nodes: nodes(cfg.workers, cfg.perNode), NodeMemoryMB: nodeMemory, NodeVCores: 1 << 16,
+		Launcher: &launcher{master: &yarntest.Exec{Dir: filepath.Join(cfg.dir, "nodes")}, pools: s.pools, slots: cfg.slots, marks: m},
+	}); err != nil {
 		return nil, err
 	}
-	s := &site{Cluster: cluster, dir: dir, conf: filepath.Join(dir, "conf"), marks: m}
 	s.watch()
-	if err := s.configure(); err != nil {
-		return nil, errors.Join(err, cluster.Close())
+	return s, s.configure()
+}
+
+// Close ends all containers, and then the processes of workers.
+func (s *site) Close() (err error) {
+	if s.Cluster != nil {
+		err = s.Cluster.Close()
 	}
-	return s, nil
+	for _, p := range s.pools {
+		err = errors.Join(err, p.close())
+	}
+	return err
+}
+
+// pids are the processes of the harness.
+func (s *site) pids() []int {
+	pids := []int{os.Getpid()}
+	for _, p := range s.pools {
+		pids = append(pids, p.cmd.Process.Pid)
+	}
+	return pids
 }
 
 // watch notes what the ApplicationMaster gets from YARN.
@@ -121,31 +148,4 @@ func (s *site) logs() string {
 		fmt.Fprintf(&b, "--- %s\n%s", filepath.Base(f), text[max(0, len(text)-most):])
 	}
 	return b.String()
-}
-
-// Open files of this process: for each worker a listener and its ends of two connections, one from and one to the AM; for each node a listener
-// and the AM's connection. The AM, which inherits the limit, has fewer.
-const (
-	filesPerWorker = 3
-	filesPerNode   = 2
-	otherFiles     = 200
-)
-
-// allowFiles raises the limit of open files for this process and what it starts. It returns how many workers that is enough for, with an
-// error when these are not all.
-func allowFiles(workers, perNode int) (int, error) {
-	need := uint64(filesPerWorker*workers + filesPerNode*(workers/perNode+1) + otherFiles)
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 0, fmt.Errorf("read the limit of open files: %w", err)
-	}
-	had := limit.Max
-	limit.Cur, limit.Max = max(need, limit.Cur), max(need, limit.Max)
-	err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
-	if err == nil {
-		return workers, nil
-	}
-	fit := (int(had) - otherFiles - filesPerNode) * perNode / (filesPerWorker*perNode + filesPerNode)
-	return fit, fmt.Errorf("%d workers need %d open files in one process and at most %d are allowed here, enough for %d: raise the limit (ulimit -Hn %d): %w",
-		workers, need, had, fit, need, err)
 }

@@ -7,31 +7,65 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/flott-dev/flott/rpc"
 	"github.com/flott-dev/flott/rpc/gateway"
 	"github.com/flott-dev/flott/rpc/ids"
 	"github.com/flott-dev/flott/rpc/launchfile"
 	"github.com/flott-dev/flott/rpc/pb"
 	"github.com/flott-dev/flott/rpc/transport"
 	"github.com/flott-dev/flott/taskrunner/executor"
+	"github.com/flott-dev/flott/yarn/yarnid"
 	"github.com/flott-dev/flott/yarn/yarntest"
 	"github.com/flott-dev/flott/zkha/ha"
 )
 
-// launcher runs the ApplicationMaster as a process of its own and each worker as goroutines of this one.
+// launcher runs the ApplicationMaster as a process of its own and each worker as goroutines, of this process or of one that holds workers.
 type launcher struct {
-	processes *yarntest.Exec
-	slots     int
-	marks     *marks
+	master *yarntest.Exec
+	pools  []*pool // none: workers are in this process
+	next   atomic.Uint32
+	slots  int
+	marks  *marks
 }
 
 // Launch implements yarntest.Launcher.
 func (l *launcher) Launch(c yarntest.Launch) (yarntest.Process, error) {
 	if c.IsAM {
-		return l.processes.Launch(c)
+		return l.master.Launch(c)
 	}
-	return l.startWorker(c)
+	a, err := newAssignment(c, l.slots)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.pools) > 0 {
+		return l.pools[int(l.next.Add(1))%len(l.pools)].start(a)
+	}
+	return startWorker(a, l.marks.note)
+}
+
+// assignment is what a worker needs to know of its container.
+type assignment struct {
+	Container yarnid.ContainerID
+	Node      yarnid.NodeID
+	Slots     int
+	Master    string // address of the ResourceManager
+	Epoch     ids.Epoch
+}
+
+// newAssignment reads the environment that the AM gave to the container, as the role worker of a job binary does.
+func newAssignment(c yarntest.Launch, slots int) (assignment, error) {
+	env := map[string]string{}
+	for _, kv := range c.Context.GetEnvironment() {
+		env[kv.GetKey()] = kv.GetValue()
+	}
+	epoch, err := strconv.ParseUint(env[launchfile.EpochVariable], 10, 64)
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", launchfile.EpochVariable, err)
+	}
+	return assignment{Container: c.Container, Node: c.Node, Slots: slots, Master: env[launchfile.MasterVariable], Epoch: ids.Epoch(epoch)}, err
 }
 
 // worker is a worker without operators: the real TaskExecutor, its real server and dialer, and a stub instead of the job's runtime.
@@ -44,29 +78,22 @@ type worker struct {
 	kill     sync.Once
 }
 
-// startWorker does what the role worker of a job binary does, from the environment that the AM gave to the container.
-func (l *launcher) startWorker(c yarntest.Launch) (*worker, error) {
-	env := map[string]string{}
-	for _, kv := range c.Context.GetEnvironment() {
-		env[kv.GetKey()] = kv.GetValue()
-	}
-	epoch, err := strconv.ParseUint(env[launchfile.EpochVariable], 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", launchfile.EpochVariable, err)
-	}
-	leader := ha.Fixed{ha.ResourceManager: ha.Leader{Address: env[launchfile.MasterVariable], Epoch: ids.Epoch(epoch)}}
+// startWorker does what the role worker does. The worker tells note, from any goroutine, what happens to it.
+func startWorker(a assignment, note func(notice)) (*worker, error) {
+	leader := ha.Fixed{ha.ResourceManager: ha.Leader{Address: a.Master, Epoch: a.Epoch}}
 	w := &worker{dialer: transport.NewDialer(transport.DialerConfig{}), end: make(chan error, 1), ended: make(chan struct{})}
+	var err error
 	w.executor, err = executor.New(executor.Config{
-		Worker: description(c, l.slots), Leaders: leader, Dialer: w.dialer, Fatal: w.finish,
+		Worker: description(a), Leaders: leader, Dialer: w.dialer, Fatal: w.finish,
 		OpenRuntime: func(_ context.Context, _ ids.JobID, events func(*pb.ToJobMaster)) (executor.Runtime, error) {
 			// Nothing listens there: the tasks of a stub exchange nothing. It tells the workers apart, as real addresses do.
-			return newStub(net.JoinHostPort(c.Node.Host, strconv.FormatInt(c.Container.ID&0xffff, 10)), l.marks, events), nil
+			return newStub(net.JoinHostPort(a.Node.Host, strconv.FormatInt(a.Container.ID&0xffff, 10)), note, events), nil
 		},
 	})
 	if err != nil {
 		return nil, errors.Join(err, w.dialer.Close())
 	}
-	w.server, err = transport.Listen(transport.ServerConfig{Host: c.Node.Host}, gateway.Endpoints{TaskExecutor: counted{w.executor, l.marks}})
+	w.server, err = transport.Listen(transport.ServerConfig{Host: a.Node.Host}, gateway.Endpoints{TaskExecutor: counted{w.executor, note}})
 	if err != nil {
 		return nil, errors.Join(err, w.dialer.Close())
 	}
@@ -102,27 +129,36 @@ func (w *worker) Kill() { w.kill.Do(func() { w.finish(errors.New("killed")) }) }
 // counted notes when streams come up.
 type counted struct {
 	*executor.Executor
-	marks *marks
+	note func(notice)
 }
 
 func (c counted) AcceptResourceManager(ctx context.Context, open *pb.StreamOpen, s *gateway.ToResourceManagerStream) error {
 	err := c.Executor.AcceptResourceManager(ctx, open, s)
-	c.marks.accepted(c.marks.registered, err)
+	c.accepted(registered, err)
 	return err
 }
 
 func (c counted) AcceptJob(ctx context.Context, open *pb.StreamOpen, s *gateway.ToJobMasterStream) error {
 	err := c.Executor.AcceptJob(ctx, open, s)
-	c.marks.accepted(c.marks.joined, err)
+	c.accepted(joined, err)
 	return err
 }
 
+// accepted tells of a stream that was admitted, or of one that came too late.
+func (c counted) accepted(as event, err error) {
+	if err == nil {
+		c.note(notice{What: as})
+	} else if errors.Is(err, rpc.ErrReplayed) {
+		c.note(notice{What: late})
+	}
+}
+
 // description is as large as a real worker's.
-func description(c yarntest.Launch, slots int) *pb.RegisterTaskExecutorRequest {
+func description(a assignment) *pb.RegisterTaskExecutorRequest {
 	const mib = 1 << 20
 	share := pb.ResourceProfile_builder{CpuMillis: 1000, TaskHeap: 100 * mib, Network: 16 * mib, Managed: 128 * mib}.Build()
 	return pb.RegisterTaskExecutorRequest_builder{
-		ResourceId: c.Container.String(), NodeId: c.Node.String(), Slots: uint32(slots), SlotProfile: share, TotalProfile: share,
+		ResourceId: a.Container.String(), NodeId: a.Node.String(), Slots: uint32(a.Slots), SlotProfile: share, TotalProfile: share,
 		Hardware: pb.Hardware_builder{CpuCores: 4, PhysicalMemory: 16 << 30, FreeMemory: 8 << 30, ManagedMemory: 512 * mib}.Build(),
 		Memory: map[string]uint64{
 			"frameworkHeap": 128 * mib, "taskHeap": 400 * mib, "frameworkOffHeap": 128 * mib, "taskOffHeap": 0, "networkMemory": 64 * mib,
@@ -135,7 +171,7 @@ func description(c yarntest.Launch, slots int) *pb.RegisterTaskExecutorRequest {
 // stub is a job's runtime whose tasks run at once and do nothing. It speaks as jobruntime.Runtime does. The executor calls it on its loop.
 type stub struct {
 	address string
-	marks   *marks
+	note    func(notice)
 	events  func(*pb.ToJobMaster)
 	tasks   []*stubTask
 }
@@ -148,8 +184,8 @@ type stubTask struct {
 	begun      time.Time
 }
 
-func newStub(address string, m *marks, events func(*pb.ToJobMaster)) *stub {
-	return &stub{address: address, marks: m, events: events}
+func newStub(address string, note func(notice), events func(*pb.ToJobMaster)) *stub {
+	return &stub{address: address, note: note, events: events}
 }
 
 // DataAddress implements executor.Runtime.
@@ -192,7 +228,7 @@ func (r *stub) deploy(d *pb.Deploy) {
 		RequestId: d.GetRequestId(), Failure: gateway.FailureToPB(err, time.Now()),
 	}.Build()}.Build())
 	if err != nil {
-		r.marks.fail(fmt.Errorf("deployment: %w", err))
+		r.fail("deployment", err)
 		return
 	}
 	for _, t := range made {
@@ -200,13 +236,17 @@ func (r *stub) deploy(d *pb.Deploy) {
 		r.say(t, pb.ExecutionState_RUNNING)
 	}
 	r.tasks = append(r.tasks, made...)
-	r.marks.running.add(len(made))
+	r.note(notice{What: running, Count: len(made)})
+}
+
+func (r *stub) fail(what string, err error) {
+	r.note(notice{What: failed, Why: what + ": " + err.Error()})
 }
 
 func (r *stub) cancel(m *pb.CancelTasks) {
 	attempts, err := gateway.AttemptsFromPB(m.GetAttempts())
 	if err != nil {
-		r.marks.fail(err)
+		r.fail("cancellation", err)
 	}
 	gone := make(map[ids.ExecutionAttemptID]bool, len(attempts))
 	for _, a := range attempts {

@@ -154,6 +154,8 @@ func TestTable(t *testing.T) {
 	r.Add("RSS", measure.Bytes, measure.Lower, 45<<20)
 	r.Add("p99", measure.Seconds, measure.Lower, 0.00042)
 	r.Add("distance", measure.Percent, measure.Lower, -3.25)
+	r.Add("times", measure.Count, measure.Lower, 7.19964)
+	r.Add("allocations", measure.Count, measure.Lower, 3)
 	r.Load, r.Note = []float64{0.25, 1.5}, "read this"
 	failed := row("other", "s", measure.Lower)
 	failed.Failed = "no such job"
@@ -161,7 +163,7 @@ func TestTable(t *testing.T) {
 	if err := measure.Table(&b, report(r, failed)); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"commit 0123456789ab, go1.26", "2.50 s (1.50 s/3.50 s)", "12.3 M/s", "45.0 MiB", "420 µs", "-3.25 %", "0.2–1.5",
+	for _, text := range []string{"commit 0123456789ab, go1.26", "2.50 s (1.50 s/3.50 s)", "12.3 M/s", "45.0 MiB", "420 µs", "-3.25 %", " 7.20 ", " 3 ", "0.2–1.5",
 		"run keyed sum", "keyed sum: read this", "FAILED: no such job"} {
 		if !strings.Contains(b.String(), text) {
 			t.Errorf("the table does not say %q:\n%s", text, b.String())

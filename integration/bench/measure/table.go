@@ -94,7 +94,10 @@ func format(u Unit, v float64) string {
 	case Percent:
 		return digits(v) + " %"
 	}
-	return strconv.FormatFloat(v, 'g', 6, 64)
+	if v == math.Trunc(v) { // a count has no fraction; other things without a unit are ratios
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return digits(v)
 }
 
 // scaled is a value with a decimal prefix, and binary one with a binary prefix.

@@ -24,30 +24,43 @@ const (
 // The bytes are taken as little-endian 64-bit words, the last one filled up with zeros; each word is folded in by
 // h = hi ^ lo of the 128-bit product (h ^ word ^ seed) * A, and the end is (h ^ length ^ seed) * B folded the same way, its halves xored.
 func KeyHash(b []byte) uint32 {
-	n := uint64(len(b))
-	var h uint64
-	all := b
-	for len(b) >= 8 {
-		h = fold(h^binary.LittleEndian.Uint64(b)^hashSeed, hashMulA)
-		b = b[8:]
-	}
-	if len(b) > 0 {
-		h = fold(h^tail(all, len(b))^hashSeed, hashMulA)
-	}
-	return finish(h, n)
-}
-
-// tail is the last k bytes of b, 1 to 7 of them, as a little-endian number. It reads them at once, overlapping what is before or each
-// other: a loop over so few bytes would be mispredicted for every other key.
-func tail(b []byte, k int) uint64 {
 	n := len(b)
+	if n > 16 {
+		return longHash(b)
+	}
+	// Most texts are here. The bytes are read in pieces that overlap, and the second word is folded in always: a loop or a branch for so
+	// few bytes would be mispredicted for every other key.
+	var lo, hi uint64
 	switch {
 	case n >= 8:
-		return binary.LittleEndian.Uint64(b[n-8:]) >> (8 * uint(8-k) & 63)
+		lo, hi = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])>>(8*uint(16-n))
 	case n >= 4:
-		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*uint(n-4)&63)
+		lo = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*uint(n-4)&63)
+	case n > 0:
+		lo = uint64(b[0]) | uint64(b[n/2])<<(8*uint(n/2)&63) | uint64(b[n-1])<<(8*uint(n-1)&63)
+	default:
+		return finish(0, 0)
 	}
-	return uint64(b[0]) | uint64(b[n/2])<<(8*uint(n/2)&63) | uint64(b[n-1])<<(8*uint(n-1)&63)
+	h := fold(lo^hashSeed, hashMulA)
+	second := fold(h^hi^hashSeed, hashMulA)
+	if n > 8 {
+		h = second
+	}
+	return finish(h, uint64(n))
+}
+
+// longHash is KeyHash of more than 16 bytes.
+func longHash(b []byte) uint32 {
+	n := len(b)
+	last := binary.LittleEndian.Uint64(b[n-8:])
+	var h uint64
+	for ; len(b) >= 8; b = b[8:] {
+		h = fold(h^binary.LittleEndian.Uint64(b)^hashSeed, hashMulA)
+	}
+	if k := len(b); k > 0 {
+		h = fold(h^last>>(8*uint(8-k)&63)^hashSeed, hashMulA)
+	}
+	return finish(h, uint64(n))
 }
 
 // KeyHash64 is KeyHash of the eight little-endian bytes of w, which is how integers are encoded.

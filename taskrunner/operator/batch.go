@@ -24,6 +24,7 @@ type Batch[T any] struct {
 	values []T
 	times  []Time // made with the first record that has a time
 	codec  Codec[T]
+	runs   runCodec[T] // of codec
 	pool   *batchPool[T]
 	size
 
@@ -45,6 +46,7 @@ type size struct {
 // batchPool keeps the batches of one producer. Consumers give them back from their goroutines.
 type batchPool[T any] struct {
 	codec    Codec[T]
+	runs     runCodec[T]
 	capacity int
 	clear    bool // T has pointers
 	size
@@ -59,7 +61,7 @@ func newBatchPool[T any](c Codec[T]) *batchPool[T] {
 	if size := int(unsafe.Sizeof(v)); size > 0 {
 		capacity = max(1, min(MaxBatch, batchBytes/size))
 	}
-	p := &batchPool[T]{codec: c, capacity: capacity, clear: c.References()}
+	p := &batchPool[T]{codec: c, runs: runs(c), capacity: capacity, clear: c.References()}
 	if c, ok := c.(*compiled[T]); ok {
 		p.texts = c.texts()
 	}
@@ -76,7 +78,7 @@ func (p *batchPool[T]) get() *Batch[T] {
 		return b
 	}
 	p.mu.Unlock()
-	return &Batch[T]{values: make([]T, p.capacity), codec: p.codec, pool: p, size: p.size}
+	return &Batch[T]{values: make([]T, p.capacity), codec: p.codec, runs: p.runs, pool: p, size: p.size}
 }
 
 // NewBatch returns a batch for one goroutine: a source's reader fills it, the source's operator hands its records on and resets it.
@@ -191,21 +193,30 @@ func (b *Batch[T]) reset() {
 
 // Encode implements Shared.
 func (b *Batch[T]) Encode(dst []byte, limit int, one bool) ([]byte, error) {
-	n, start := int(b.n.Load()), len(dst)
+	n := int(b.n.Load())
+	if b.timed {
+		return b.encodeTimed(dst, n, limit, one)
+	}
+	dst, taken, err := b.runs.appendRun(dst, b.values[b.read:n], limit, one)
+	b.read += taken
+	return dst, err
+}
+
+// encodeTimed is Encode of records up to n with the time in front of each.
+func (b *Batch[T]) encodeTimed(dst []byte, n, limit int, one bool) ([]byte, error) {
+	start := len(dst)
 	for b.read < n {
 		mark := len(dst)
-		if b.timed {
-			dst = binary.LittleEndian.AppendUint64(dst, uint64(b.times[b.read]))
-		}
 		var err error
-		if dst, err = b.codec.Append(dst, &b.values[b.read]); err != nil {
+		if dst, err = b.codec.Append(binary.LittleEndian.AppendUint64(dst, uint64(b.times[b.read])), &b.values[b.read]); err != nil {
 			return dst[:mark], err
 		}
-		if len(dst)-start > limit && (mark > start || !one) {
+		back, full := within(start, mark, len(dst), limit, one)
+		if back {
 			return dst[:mark], nil
 		}
 		b.read++
-		if len(dst)-start >= limit {
+		if full {
 			break
 		}
 	}

@@ -42,7 +42,7 @@ func CodecOf[T any]() (Codec[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &compiled[T]{p: p, name: codecScheme + ":" + t.String()}, nil
+	return &compiled[T]{p: p, name: codecScheme + ":" + t.String(), text: p.text()}, nil
 }
 
 // MustCodec is CodecOf for types known to have one, such as string; it panics for others.
@@ -57,6 +57,7 @@ func MustCodec[T any]() Codec[T] {
 type compiled[T any] struct {
 	p    *layout
 	name string
+	text bool // a value is a string
 }
 
 func (c *compiled[T]) Append(dst []byte, v *T) ([]byte, error) {

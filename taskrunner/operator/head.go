@@ -18,6 +18,7 @@ const decoded = 64
 // head is the typed head of a chain behind an exchange.
 type head[T any] struct {
 	codec   Codec[T]
+	runs    runCodec[T] // of codec
 	next    Output[T]
 	many    Batcher[T] // next, if it is one
 	records uint64
@@ -26,7 +27,7 @@ type head[T any] struct {
 }
 
 func newHead[T any](c Codec[T], next Output[T]) *head[T] {
-	h := &head[T]{codec: c, next: next}
+	h := &head[T]{codec: c, runs: runs(c), next: next}
 	n := 1
 	if many, ok := next.(Batcher[T]); ok {
 		h.many, n = many, decoded
@@ -83,23 +84,27 @@ func (h *head[T]) Frame(data []byte, timed bool) error {
 
 // decode reads as many records as there is room for, and returns how many came in front of an error.
 func (h *head[T]) decode(data []byte, timed bool) (rest []byte, n int, err error) {
-	for n < len(h.values) && len(data) > 0 {
-		rest := data
-		if timed {
-			if len(data) < 8 {
-				return nil, n, fmt.Errorf("decode the time of a record of type %s: %w", TypeName[T](), ErrTruncated)
-			}
-			h.times[n] = Time(binary.LittleEndian.Uint64(data))
-			rest = data[8:]
+	if timed {
+		rest, n, err = h.decodeTimed(data)
+	} else {
+		rest, n, err = h.runs.decodeRun(data, h.values)
+	}
+	if err != nil {
+		return nil, n, fmt.Errorf("decode a record of type %s: %w", TypeName[T](), err)
+	}
+	return rest, n, nil
+}
+
+// decodeTimed is decode of records with the time in front of each.
+func (h *head[T]) decodeTimed(data []byte) (rest []byte, n int, err error) {
+	for ; n < len(h.values) && len(data) > 0; n++ {
+		if len(data) < 8 {
+			return nil, n, fmt.Errorf("its time: %w", ErrTruncated)
 		}
-		if rest, err = h.codec.Decode(rest, &h.values[n]); err != nil {
-			return nil, n, fmt.Errorf("decode a record of type %s: %w", TypeName[T](), err)
+		h.times[n] = Time(binary.LittleEndian.Uint64(data))
+		if data, err = h.codec.Decode(data[8:], &h.values[n]); err != nil {
+			return nil, n, err
 		}
-		if len(rest) == len(data) {
-			return nil, n, fmt.Errorf("decode a record of type %s: %w: it takes no bytes", TypeName[T](), ErrCorrupt)
-		}
-		data = rest
-		n++
 	}
 	return data, n, nil
 }

@@ -228,6 +228,9 @@ func (h *Hasher[K]) local(k K) uint32 {
 	return uint32(maphash.Comparable(h.seed, k))
 }
 
+// Text reports whether a key is a string.
+func (h *Hasher[K]) Text() bool { return h.kind == reflect.String }
+
 // Exact reports whether keys are the same only when they are ==.
 func (h *Hasher[K]) Exact() bool { return !h.key.floats }
 

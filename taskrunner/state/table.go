@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"unsafe"
 
 	"github.com/flott-dev/flott/rpc/plan"
 	"github.com/flott-dev/flott/taskrunner/operator"
@@ -32,7 +33,8 @@ var ErrForeignKey = errors.New("state: key belongs to another subtask")
 // Table maps keys to values.
 type Table[K comparable, V any] struct {
 	cfg     Config[K, V]
-	exact   bool // keys are the same only when they are ==
+	exact   bool   // keys are the same only when they are ==
+	texts   *texts // nil: keys are not strings
 	index   index
 	pages   []*page[K, V]
 	version uint64
@@ -64,12 +66,24 @@ func New[K comparable, V any](cfg Config[K, V]) (*Table[K, V], error) {
 		return nil, fmt.Errorf("state: key groups %d to %d of %d", cfg.FirstKeyGroup, cfg.LastKeyGroup, cfg.MaxParallelism)
 	}
 	t := &Table[K, V]{cfg: cfg, exact: cfg.Key.Exact(), keys: operator.NewCloner(cfg.KeyCodec), values: operator.NewCloner(cfg.ValueCodec)}
+	if cfg.Key.Text() {
+		t.texts = newTexts()
+	}
 	t.Clear()
 	return t, nil
 }
 
 // Len returns the number of keys.
 func (t *Table[K, V]) Len() int { return t.len }
+
+// hash returns the hash of a key for the index.
+func (t *Table[K, V]) hash(k K) uint32 {
+	if t.texts != nil {
+		s := *(*string)(unsafe.Pointer(&k))
+		return t.texts.hash(s, printOf(s))
+	}
+	return t.cfg.Key.Local(k)
+}
 
 // find returns the number of the key's entry, or 0. It calls nothing, so that it needs no memory of its own.
 func (t *Table[K, V]) find(k K, hash uint32) uint32 {
@@ -114,7 +128,7 @@ func (t *Table[K, V]) group(k K) (int, error) {
 // Get returns the value of a key, until the next change of the table; nil when there is none. It is only to be read, unless owned says
 // that no snapshot can see it: then it may be changed as what Update returns.
 func (t *Table[K, V]) Get(k K) (v *V, owned bool, err error) {
-	n := t.find(k, t.cfg.Key.Local(k))
+	n := t.find(k, t.hash(k))
 	if n == 0 {
 		_, err := t.group(k)
 		return nil, false, err
@@ -132,7 +146,7 @@ func (t *Table[K, V]) Update(k K) (*V, error) {
 
 // Upsert is Update that also says whether the key is new.
 func (t *Table[K, V]) Upsert(k K) (v *V, fresh bool, err error) {
-	hash := t.cfg.Key.Local(k)
+	hash := t.hash(k)
 	n := t.find(k, hash)
 	if n == 0 {
 		v, err = t.insert(k, hash)
@@ -177,6 +191,9 @@ func (t *Table[K, V]) insert(k K, hash uint32) (*V, error) {
 	p.groups[n%pageSize] = uint16(group) + 1
 	e := &p.entries[n%pageSize]
 	e.key = k
+	if t.texts != nil {
+		t.texts.put(n, *(*string)(unsafe.Pointer(&k)))
+	}
 	t.len++
 	t.index.add(slot{hash, n}, t.len)
 	return &e.value, nil
@@ -207,7 +224,7 @@ func (t *Table[K, V]) own(number uint32) (*page[K, V], error) {
 
 // Delete removes a key and reports whether it was there.
 func (t *Table[K, V]) Delete(k K) (bool, error) {
-	hash := t.cfg.Key.Local(k)
+	hash := t.hash(k)
 	n := t.find(k, hash)
 	if n == 0 {
 		_, err := t.group(k)

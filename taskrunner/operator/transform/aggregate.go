@@ -117,6 +117,10 @@ func (g *aggregator[K, I, A, O]) CollectBatch(values []I, times []operator.Time)
 		}
 		g.accs.Find(g.keys[:n], &g.found)
 		for i, v := range values[:n] {
+			if acc := g.found[i]; acc != nil && g.Batch && g.cloner == nil { // most records
+				g.cfg.Add(acc, false, v)
+				continue
+			}
 			t := operator.NoTime
 			if times != nil {
 				t = times[i]

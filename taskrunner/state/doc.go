@@ -1,8 +1,8 @@
 // Package state keeps the keyed state of an operator in memory.
 //
 // A Table belongs to one operator instance and its task's goroutine. It holds the entries of all key groups of that subtask in pages of 256,
-// in the order in which keys came, and one index over them. The index goes by a hash that is cheap (Hasher.Local, or that of a text); the hash that chooses the key
-// group is computed once for each key that comes in.
+// in the order in which keys came, and one index over them. The index goes by a cheap hash (Hasher.Local, or one of texts); the hash that
+// chooses the key group is computed once for each key that comes in.
 //
 // Snapshot freezes the table as it is by raising a version: the pages stay where they are, and the first change of a page after that is
 // made to a copy of that page. The Snapshot may be encoded, by key group, on another goroutine while the table goes on.

@@ -65,11 +65,10 @@ func New[K comparable, V any](cfg Config[K, V]) (*Table[K, V], error) {
 	if cfg.FirstKeyGroup < 0 || cfg.LastKeyGroup < cfg.FirstKeyGroup || cfg.LastKeyGroup >= cfg.MaxParallelism {
 		return nil, fmt.Errorf("state: key groups %d to %d of %d", cfg.FirstKeyGroup, cfg.LastKeyGroup, cfg.MaxParallelism)
 	}
-	t := &Table[K, V]{cfg: cfg, exact: cfg.Key.Exact(), keys: operator.NewCloner(cfg.KeyCodec), values: operator.NewCloner(cfg.ValueCodec)}
+	t := &Table[K, V]{cfg: cfg, exact: cfg.Key.Exact(), index: newIndex(), keys: operator.NewCloner(cfg.KeyCodec), values: operator.NewCloner(cfg.ValueCodec)}
 	if cfg.Key.Text() {
 		t.texts = newTexts()
 	}
-	t.Clear()
 	return t, nil
 }
 
@@ -245,7 +244,7 @@ func (t *Table[K, V]) Delete(k K) (bool, error) {
 // table must not be changed meanwhile.
 func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 	return func(yield func(K, *V) bool) {
-		for _, p := range t.pages {
+		for _, p := range t.used() {
 			for i := range p.entries {
 				if e := &p.entries[i]; p.groups[i] != 0 && !yield(e.key, &e.value) {
 					return
@@ -255,7 +254,18 @@ func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 	}
 }
 
-// Clear removes every key.
+// used returns the pages that have held something since Clear.
+func (t *Table[K, V]) used() []*page[K, V] { return t.pages[:min(len(t.pages), int(t.last/pageSize)+1)] }
+
+// Clear removes every key. The memory stays, for the next ones.
 func (t *Table[K, V]) Clear() {
-	t.index, t.pages, t.last, t.free, t.len = newIndex(), nil, 0, nil, 0
+	for i, p := range t.used() {
+		if p.version == t.version {
+			*p = page[K, V]{version: t.version}
+		} else {
+			t.pages[i] = &page[K, V]{version: t.version}
+		}
+	}
+	clear(t.index.slots)
+	t.last, t.free, t.len = 0, t.free[:0], 0
 }

@@ -6,10 +6,10 @@ import (
 )
 
 // Open files of the harness: for each worker a listener and its ends of two connections, one from and one to the AM; for each node a listener
-// and the AM's connections.
+// and the AM's connection.
 const (
 	filesPerWorker = 3
-	filesPerNode   = 3
+	filesPerNode   = 2
 	otherFiles     = 200
 )
 

@@ -62,17 +62,17 @@ func TestProcesses(t *testing.T) {
 		want    int
 	}{
 		{1000, 20_000, 0},
-		{6000, 20_000, 0}, // 200, 3 for each worker, 3 for each of 600 nodes
-		{6000, 19_999, 1},
-		{10_000, 33_200, 0},
+		{6000, 19_400, 0}, // 200, 3 for each worker, 2 for each of 600 nodes
+		{6000, 19_399, 1},
+		{10_000, 32_200, 0},
 		{10_000, 20_000, 2},
-		{10_000, 13_200, 3},
+		{10_000, 12_200, 3},
 	} {
 		if got, err := processes(c.workers, 10, c.most); got != c.want || err != nil {
 			t.Errorf("%d workers, %d open files: got %d processes, %v, want %d", c.workers, c.most, got, err, c.want)
 		}
 	}
-	if n, err := processes(10_000, 10, 13_199); err == nil {
+	if n, err := processes(10_000, 10, 12_199); err == nil {
 		t.Errorf("an ApplicationMaster that cannot have its connections was accepted, with %d processes", n)
 	}
 	if n, err := allowFiles(20, 10); n != 0 || err != nil {

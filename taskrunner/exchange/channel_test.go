@@ -397,6 +397,41 @@ func TestFlushShowsOpenBatch(t *testing.T) {
 	})
 }
 
+// TestConsumerTakesPartOfAnOpenBatch: what was flushed comes, however little the consumer takes at once.
+func TestConsumerTakesPartOfAnOpenBatch(t *testing.T) {
+	e := side(t)
+	r := consume(t, e, 0, at(e))
+	o := producer(t, e, 0, 1).Ports()[0]
+	if err := o.Offer(batch("a", "b", "c")); err != nil {
+		t.Fatal(err)
+	}
+	o.Flush()
+	var got []string
+	for len(got) < 3 {
+		r.item(func(it Item) {
+			b := it.Batch.(*lines)
+			got = append(got, b.values[b.read])
+			b.read++
+		})
+	}
+	if want := "a b c"; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestFlushedBatchAboveAFrame: what was flushed is sent, also when it needs several frames.
+func TestFlushedBatchAboveAFrame(t *testing.T) {
+	from, to := side(t), side(t)
+	r := consume(t, to, 0, at(from))
+	o := producer(t, from, 0, 1).Ports()[0]
+	half := strings.Repeat("x", maxData/2)
+	if err := o.Offer(batch(half, half, half)); err != nil {
+		t.Fatal(err)
+	}
+	o.Flush()
+	r.expect(half, half, half)
+}
+
 func TestLargeRecords(t *testing.T) {
 	from, to := side(t), side(t)
 	r := consume(t, to, 0, at(from))

@@ -134,6 +134,7 @@ type Port struct {
 	notified bool // the consumer knows that there is something
 	busy     bool // the consumer works on what take returned
 	taken    Batch
+	seen     int  // records that it had when it was taken, while it was open
 	freed    bool // the producer is to be woken
 	in       *atomic.Uint64
 	to       consumer
@@ -281,7 +282,7 @@ func (o *Port) take() (b Batch, event []byte, backlog int, ok bool) {
 	backlog = len(o.queue) - 1
 	if e := &o.queue[0]; e.batch != nil {
 		if !e.sealed {
-			o.flush = false
+			o.flush, o.seen = false, e.batch.Published()
 		}
 		o.taken = e.batch
 		return e.batch, nil, backlog, true
@@ -301,9 +302,12 @@ func (o *Port) done() (more bool) {
 		return false
 	}
 	if b != nil {
-		o.queue[0].read = b.Read()
-		if o.queue[0].spent() {
+		e := &o.queue[0]
+		e.read = b.Read()
+		if e.spent() {
 			o.retireLocked()
+		} else if !e.sealed && e.read < o.seen {
+			o.flush = true // the consumer has taken a part
 		}
 	}
 	more = o.readyLocked()

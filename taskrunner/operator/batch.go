@@ -9,8 +9,13 @@ import (
 
 // Bounds of a batch.
 const (
-	// MaxBatch is the greatest capacity in records.
+	// MaxBatch is how many records a task handles before it looks for other work: the greatest capacity of a source's batch, and how many
+	// records of a batch Head.Batch hands on at once.
 	MaxBatch = 512
+	// channelBatch is the greatest capacity of a batch in a channel. Whatever is done for a batch costs two tasks a lock and a wakeup, two
+	// processes several system calls. A writer with many channels keeps an open batch for each: they share out writerBatches.
+	channelBatch  = 8 * MaxBatch
+	writerBatches = 16 * channelBatch
 	// batchBytes bounds the values themselves (capacity × size of T), and separately what they refer to.
 	batchBytes = 64 << 10
 )
@@ -55,11 +60,10 @@ type batchPool[T any] struct {
 	free []*Batch[T]
 }
 
-func newBatchPool[T any](c Codec[T]) *batchPool[T] {
+func newBatchPool[T any](c Codec[T], capacity int) *batchPool[T] {
 	var v T
-	capacity := MaxBatch
 	if size := int(unsafe.Sizeof(v)); size > 0 {
-		capacity = max(1, min(MaxBatch, batchBytes/size))
+		capacity = max(1, min(capacity, batchBytes/size))
 	}
 	p := &batchPool[T]{codec: c, runs: runs(c), capacity: capacity, clear: c.References()}
 	if c, ok := c.(*compiled[T]); ok {
@@ -82,7 +86,7 @@ func (p *batchPool[T]) get() *Batch[T] {
 }
 
 // NewBatch returns a batch for one goroutine: a source's reader fills it, the source's operator hands its records on and resets it.
-func NewBatch[T any](c Codec[T]) *Batch[T] { return newBatchPool(c).get() }
+func NewBatch[T any](c Codec[T]) *Batch[T] { return newBatchPool(c, MaxBatch).get() }
 
 // Append adds a record and publishes it, and reports whether there was room. A full batch, one whose records differ from this one in
 // having a time, and one whose records refer to much memory have none; an empty one always has.
@@ -160,9 +164,9 @@ func (b *Batch[T]) At(i int) (T, Time) {
 	return b.values[i], NoTime
 }
 
-// each hands the unread records to out and returns how many there were.
-func (b *Batch[T]) each(out Output[T]) (int, error) {
-	n, t := int(b.n.Load()), NoTime
+// each hands unread records to out, at most so many, and returns how many there were.
+func (b *Batch[T]) each(out Output[T], most int) (int, error) {
+	n, t := min(int(b.n.Load()), b.read+most), NoTime
 	for i := b.read; i < n; i++ {
 		if b.timed {
 			t = b.times[i]
@@ -177,7 +181,7 @@ func (b *Batch[T]) each(out Output[T]) (int, error) {
 
 // Drain hands every unread record to out, then empties the batch for its next use. It is for a batch with one goroutine.
 func (b *Batch[T]) Drain(out Output[T]) error {
-	_, err := b.each(out)
+	_, err := b.each(out, len(b.values))
 	b.reset()
 	return err
 }

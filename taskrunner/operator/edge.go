@@ -20,7 +20,7 @@ type EdgeNode interface {
 
 // Head is the head of a chain behind an exchange. It is untyped outside and typed inside: one assertion per batch.
 type Head interface {
-	// Batch hands on the unread records of a *Batch[T] from the same process.
+	// Batch hands on unread records of a *Batch[T] from the same process, at most MaxBatch.
 	Batch(b any) error
 	// Frame hands on the records of one frame. The memory is the caller's again when it returns.
 	Frame(data []byte, timed bool) error

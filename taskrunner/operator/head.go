@@ -43,11 +43,12 @@ func (h *head[T]) Batch(b any) error {
 		return fmt.Errorf("input of records of type %s got a %T", TypeName[T](), b)
 	}
 	if h.many == nil {
-		n, err := batch.each(h.next)
+		n, err := batch.each(h.next, MaxBatch)
 		h.records += uint64(n)
 		return err
 	}
-	first, n := batch.read, batch.Published()
+	first := batch.read
+	n := min(batch.Published(), first+MaxBatch)
 	batch.read = n
 	h.records += uint64(n - first)
 	if first == n {

@@ -18,7 +18,8 @@ type channel[T any] struct {
 }
 
 func newWriter[T any](c Codec[T], cfg WriterConfig) writer[T] {
-	w := writer[T]{flush: cfg.FlushEach, pool: newBatchPool(c), chans: make([]channel[T], len(cfg.Ports))}
+	capacity := max(MaxBatch, min(channelBatch, writerBatches/max(1, len(cfg.Ports))))
+	w := writer[T]{flush: cfg.FlushEach, pool: newBatchPool(c, capacity), chans: make([]channel[T], len(cfg.Ports))}
 	for i, p := range cfg.Ports {
 		w.chans[i].port = p
 	}

@@ -66,7 +66,7 @@ func TestWriterSeals(t *testing.T) {
 			return errors.Join(o.Collect("a", NoTime), o.Collect(long+long, NoTime), o.Collect("a", NoTime))
 		}, "ososo"},
 		{"count", func(o Output[string]) error {
-			for range MaxBatch + 1 {
+			for range channelBatch + 1 {
 				if err := o.Collect("", NoTime); err != nil {
 					return err
 				}
@@ -78,6 +78,34 @@ func TestWriterSeals(t *testing.T) {
 		w := open[string](t, Edge[string]{MustCodec[string]()}, WriterConfig{Ports: []Port{&p}, Ship: plan.Forward})
 		if err := c.send(w); err != nil || p.log.String() != c.want {
 			t.Errorf("%s: port saw %q (%v), want %q", c.name, p.log.String(), err, c.want)
+		}
+	}
+}
+
+// TestChannelsShareRoom: a writer with many channels has smaller batches, down to what a source's has.
+func TestChannelsShareRoom(t *testing.T) {
+	for _, c := range []struct{ ports, want int }{{1, channelBatch}, {16, channelBatch}, {32, channelBatch / 2}, {100, 655}, {1000, MaxBatch}} {
+		w := newWriter(MustCodec[string](), WriterConfig{Ports: make([]Port, c.ports)})
+		if got := w.pool.get().Cap(); got != c.want {
+			t.Errorf("%d channels: batches of %d records, want %d", c.ports, got, c.want)
+		}
+	}
+}
+
+// TestHeadTakesPartsOfABatch: a task looks for other work in between.
+func TestHeadTakesPartsOfABatch(t *testing.T) {
+	var got collected[string]
+	h, err := Edge[string]{MustCodec[string]()}.Reader(&got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBatchPool(MustCodec[string](), channelBatch).get()
+	for range MaxBatch + 1 {
+		b.Append("a", NoTime)
+	}
+	for _, want := range []int{MaxBatch, MaxBatch + 1} {
+		if err := h.Batch(b); err != nil || len(got.values) != want || b.Read() != want || h.Records() != uint64(want) {
+			t.Errorf("%d records handed on, %d read, %d counted (%v), want %d", len(got.values), b.Read(), h.Records(), err, want)
 		}
 	}
 }
@@ -122,7 +150,7 @@ func values[T any](t *testing.T, bs []Shared) []T {
 	t.Helper()
 	var c collected[T]
 	for _, b := range bs {
-		if _, err := b.(*Batch[T]).each(&c); err != nil {
+		if _, err := b.(*Batch[T]).each(&c, channelBatch); err != nil {
 			t.Fatal(err)
 		}
 		b.Recycle()
@@ -183,7 +211,7 @@ func TestBatchIsReadWhileItGrows(t *testing.T) {
 	var got collected[string]
 	read := func() {
 		t.Helper()
-		if _, err := b.each(&got); err != nil {
+		if _, err := b.each(&got, MaxBatch); err != nil {
 			t.Fatal(err)
 		}
 	}

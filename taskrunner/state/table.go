@@ -255,7 +255,9 @@ func (t *Table[K, V]) All() iter.Seq2[K, *V] {
 }
 
 // used returns the pages that have held something since Clear.
-func (t *Table[K, V]) used() []*page[K, V] { return t.pages[:min(len(t.pages), int(t.last/pageSize)+1)] }
+func (t *Table[K, V]) used() []*page[K, V] {
+	return t.pages[:min(len(t.pages), int(t.last/pageSize)+1)]
+}
 
 // Clear removes every key. The memory stays, for the next ones.
 func (t *Table[K, V]) Clear() {

@@ -74,7 +74,10 @@ func (c *compiled[T]) appendRun(dst []byte, values []T, limit int, one bool) ([]
 		dst, n := appendTexts(dst, unsafe.Slice((*string)(unsafe.Pointer(unsafe.SliceData(values))), len(values)), limit, one)
 		return dst, n, nil
 	}
-	return oneByOne[T]{c}.appendRun(dst, values, limit, one)
+	if c.p.min == 0 {
+		return oneByOne[T]{c}.appendRun(dst, values, limit, one)
+	}
+	return c.p.appendRun(dst, unsafe.Pointer(unsafe.SliceData(values)), len(values), limit, one)
 }
 
 // decodeRun implements runCodec.
@@ -82,7 +85,40 @@ func (c *compiled[T]) decodeRun(src []byte, values []T) ([]byte, int, error) {
 	if c.text {
 		return decodeTexts(src, unsafe.Slice((*string)(unsafe.Pointer(unsafe.SliceData(values))), len(values)))
 	}
-	return oneByOne[T]{c}.decodeRun(src, values)
+	if c.p.min == 0 {
+		return oneByOne[T]{c}.decodeRun(src, values)
+	}
+	return c.p.decodeRun(src, unsafe.Pointer(unsafe.SliceData(values)), len(values))
+}
+
+// appendRun is runCodec's for count values that lie at p, each of which takes at least a byte.
+func (l *layout) appendRun(dst []byte, p unsafe.Pointer, count, limit int, one bool) ([]byte, int, error) {
+	start, size := len(dst), l.typ.Size()
+	for i := range count {
+		mark := len(dst)
+		var err error
+		if dst, err = l.append(dst, unsafe.Add(p, uintptr(i)*size), maxDepth); err != nil {
+			return dst[:mark], i, err
+		}
+		if back, full := within(start, mark, len(dst), limit, one); back {
+			return dst[:mark], i, nil
+		} else if full {
+			return dst, i + 1, nil
+		}
+	}
+	return dst, count, nil
+}
+
+// decodeRun is runCodec's for room for count values at p, each of which takes at least a byte.
+func (l *layout) decodeRun(src []byte, p unsafe.Pointer, count int) ([]byte, int, error) {
+	n, size := 0, l.typ.Size()
+	for ; n < count && len(src) > 0; n++ {
+		var err error
+		if src, err = l.decode(src, unsafe.Add(p, uintptr(n)*size), maxDepth); err != nil {
+			return nil, n, err
+		}
+	}
+	return src, n, nil
 }
 
 // appendTexts is appendRun for strings.

@@ -70,8 +70,8 @@ func (x *texts) put(number uint32, s string) {
 	x.prints[number] = printOf(s)
 }
 
-// find puts the numbers of the entries of up to Window keys into numbers, and their hashes into hashes. Number 0: the key is long, or not in
-// the first place where it is looked for, or not there.
+// find puts the numbers of the entries of up to Window keys into numbers, and their hashes into hashes. Number 0: the key is long or not
+// there.
 func (x *texts) find(keys []string, in *index, numbers, hashes *[Window]uint32) {
 	keys = keys[:min(len(keys), Window)]
 	var prints [Window]print
@@ -88,10 +88,15 @@ func (x *texts) find(keys []string, in *index, numbers, hashes *[Window]uint32) 
 		first[i] = in.slots[hash>>in.shift&mask]
 	}
 	for i := range keys {
-		n := first[i].number
-		if n != 0 && (x.prints[n] != prints[i] || prints[i].long()) {
-			n = 0
+		s, p, hash := first[i], prints[i], hashes[i]
+		if p.long() {
+			numbers[i] = 0
+			continue
 		}
-		numbers[i] = n
+		for at := hash >> in.shift; s.number != 0 && (s.hash != hash || x.prints[s.number] != p); {
+			at++
+			s = in.slots[at&mask]
+		}
+		numbers[i] = s.number
 	}
 }

@@ -23,12 +23,12 @@
 //
 // # Streams
 //
-// Sources: TextFiles, Sequence, Generate. One record at a time: Map, Filter, FlatMap. By key, after KeyBy: Count, Sum, Reduce, and
-// Process, which has state. Shape: Union, Rebalance. Sinks: WriteTextFiles, Print, ForEach. A function whose work may fail is given to
-// the form that begins with Try; its error fails the job. A method of the stream (or sink) that they return names the operator and sets
-// its UID and parallelism:
+// Sources: TextFiles, Sequence, Generate. One record at a time: Map, Filter, FlatMap (with Fields: lines into words). By key, after KeyBy:
+// Count, Sum, Reduce, and Process, which has state. Shape: Union, Rebalance. Sinks: WriteTextFiles, Print, ForEach. A function whose work
+// may fail is given to the form that begins with Try; its error fails the job. A method of the stream (or sink) that they return names the
+// operator and sets its UID and parallelism:
 //
-//	words := flow.FlatMap(lines, split).Name("split lines").Parallelism(4)
+//	words := flow.FlatMap(lines, flow.Fields).Name("split lines").Parallelism(4)
 //
 // # Build runs in several processes
 //

@@ -28,30 +28,10 @@ func build(env *flow.Env, args []string) error {
 		return fmt.Errorf("%w\n%s", err, usage)
 	}
 	env.JobName("wordcount")
-	words := flow.FlatMap(flow.TextFiles(env, o.inputs...), split)
+	words := flow.FlatMap(flow.TextFiles(env, o.inputs...), flow.Fields)
 	counts := flow.Count(flow.KeyBy(words, func(word string) string { return word }))
 	flow.WriteTextFiles(counts, o.output, format)
 	return nil
-}
-
-// space marks the bytes between words.
-var space = [256]bool{' ': true, '\t': true, '\n': true, '\v': true, '\f': true, '\r': true}
-
-// split emits the words of a line, as parts of its memory.
-func split(line string, out flow.Emit[string]) {
-	start := 0
-	for i := range len(line) {
-		if !space[line[i]] {
-			continue
-		}
-		if i > start {
-			out.To(line[start:i])
-		}
-		start = i + 1
-	}
-	if start < len(line) {
-		out.To(line[start:])
-	}
 }
 
 func format(line []byte, c flow.KV[string, int64]) []byte {

@@ -7,12 +7,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/flott-dev/flott/flow"
 	"github.com/flott-dev/flott/flow/flowtest"
 )
 
@@ -38,19 +36,6 @@ func TestParse(t *testing.T) {
 		}
 		if !strings.Contains(got, want) {
 			t.Errorf("%q: got %q, want %q", args, got, want)
-		}
-	}
-}
-
-func TestSplit(t *testing.T) {
-	texts := []string{"", " ", "a", " a  b\t\v\f\rc ", "\xff\xfe a\xc3", "\u00a0x\u2003y\u0085", strings.Repeat("x", 1000)}
-	want := [][]string{nil, nil, {"a"}, {"a", "b", "c"}, {"\xff\xfe", "a\xc3"}, {"\u00a0x\u2003y\u0085"}, {strings.Repeat("x", 1000)}}
-	for i, text := range texts {
-		got := flowtest.Run(t, []string{text}, func(s flow.Stream[string]) flow.Stream[string] { return flow.FlatMap(s, split) })
-		slices.Sort(got)
-		slices.Sort(want[i])
-		if !slices.Equal(got, want[i]) {
-			t.Errorf("%q: got %q, want %q", text, got, want[i])
 		}
 	}
 }

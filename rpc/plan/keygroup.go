@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 // Scheme names the way from a key to its key group: KeyHash over the key's canonical encoding, then KeyGroup. It is recorded in
@@ -95,12 +96,23 @@ func Murmur(h uint32) uint32 {
 }
 
 // KeyGroup returns the key group of a key hash for this maximum parallelism.
-func KeyGroup(hash uint32, maxParallelism int) int {
-	m := Murmur(hash)
+func KeyGroup(hash uint32, maxParallelism int) int { return groupOf(Murmur(hash), maxParallelism) }
+
+// TextGroup is KeyGroup of the KeyHash of a text.
+func TextGroup(s string, maxParallelism int) int {
+	return groupOf(Murmur(KeyHash(unsafe.Slice(unsafe.StringData(s), len(s)))), maxParallelism)
+}
+
+// WordGroup is KeyGroup of the KeyHash64 of a number.
+func WordGroup(w uint64, maxParallelism int) int {
+	return groupOf(Murmur(KeyHash64(w)), maxParallelism)
+}
+
+func groupOf(murmur uint32, maxParallelism int) int {
 	if u := uint32(maxParallelism); u&(u-1) == 0 {
-		return int(m & (u - 1))
+		return int(murmur & (u - 1))
 	}
-	return int(m % uint32(maxParallelism))
+	return int(murmur % uint32(maxParallelism))
 }
 
 // KeyGroupOwner returns the subtask that owns a key group.

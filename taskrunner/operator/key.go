@@ -182,21 +182,11 @@ func (h *Hasher[K]) Hash(v *K) uint32 {
 func (h *Hasher[K]) group(v *K, maxParallelism int) int {
 	switch {
 	case h.word:
-		return wordGroup(*(*uint64)(unsafe.Pointer(v)), maxParallelism)
+		return plan.WordGroup(*(*uint64)(unsafe.Pointer(v)), maxParallelism)
 	case h.kind == reflect.String:
-		return textGroup(*(*string)(unsafe.Pointer(v)), maxParallelism)
+		return plan.TextGroup(*(*string)(unsafe.Pointer(v)), maxParallelism)
 	}
 	return plan.KeyGroup(h.Hash(v), maxParallelism)
-}
-
-// wordGroup and textGroup are not generic: only so do the functions of package plan become parts of them, because what is generic is
-// compiled in the job's package.
-func wordGroup(w uint64, maxParallelism int) int {
-	return plan.KeyGroup(plan.KeyHash64(w), maxParallelism)
-}
-
-func textGroup(s string, maxParallelism int) int {
-	return plan.KeyGroup(plan.KeyHash(unsafe.Slice(unsafe.StringData(s), len(s))), maxParallelism)
 }
 
 // canonical returns the canonical encoding, until the next call.

@@ -3,7 +3,7 @@ package state
 import "unsafe"
 
 // Window is how many keys Find looks for at once.
-const Window = 16
+const Window = 32
 
 // Find looks for up to Window keys and puts into found what Update returns for those that are there and that no snapshot can see, else nil.
 // It holds until a key is deleted or the table is cleared, or until the next snapshot.

@@ -2,7 +2,6 @@ package dispatcher_test
 
 import (
 	"context"
-	"io/fs"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,39 +18,8 @@ import (
 	"github.com/flott-dev/flott/rpc/pb"
 	"github.com/flott-dev/flott/rpc/plan"
 	"github.com/flott-dev/flott/zkha/ha"
+	"github.com/flott-dev/flott/zkha/ha/hatest"
 )
-
-// files is a file system of the stores.
-type files struct {
-	mu   sync.Mutex
-	data map[string][]byte
-}
-
-func (f *files) CreateOnce(_ context.Context, path string, data []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.data[path]; ok {
-		return fs.ErrExist
-	}
-	f.data[path] = data
-	return nil
-}
-
-func (f *files) Read(_ context.Context, path string, _ int) ([]byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if data, ok := f.data[path]; ok {
-		return data, nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (f *files) Delete(_ context.Context, path string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.data, path)
-	return nil
-}
 
 // cluster is a ResourceManager without workers of its own.
 type cluster struct{ diagnostics string }
@@ -71,7 +39,7 @@ type leader struct {
 	t       *testing.T
 	net     *gateway.InProcess
 	dialer  gateway.Dialer
-	files   *files
+	files   *hatest.Files
 	cluster *cluster
 	exits   chan dispatcher.Exit
 	e       *ha.Standalone
@@ -155,7 +123,7 @@ func wordsPlan(t *testing.T) *plan.Plan {
 
 func newLeader(t *testing.T) *leader {
 	l := &leader{
-		t: t, net: gateway.NewInProcess(gateway.StreamConfig{}), files: &files{data: map[string][]byte{}}, cluster: &cluster{},
+		t: t, net: gateway.NewInProcess(gateway.StreamConfig{}), files: &hatest.Files{}, cluster: &cluster{},
 		exits: make(chan dispatcher.Exit, 10), e: ha.NewStandalone(1), events: make(chan ha.Event, 10),
 	}
 	l.dialer = l.net.Dialer()
@@ -231,8 +199,8 @@ func TestGrantHoldGrant(t *testing.T) {
 		if exit.Status != resourcemanager.Succeeded || l.cluster.diagnostics != "job words finished" {
 			t.Errorf("exit %s: %s", exit.Status, l.cluster.diagnostics)
 		}
-		if len(l.files.data) != 0 {
-			t.Errorf("left in staging: %v", l.files.data)
+		if left := l.files.Paths(); len(left) > 0 {
+			t.Errorf("left in staging: %v", left)
 		}
 	})
 }

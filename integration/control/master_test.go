@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +26,7 @@ import (
 	"github.com/flott-dev/flott/rpc/program"
 	"github.com/flott-dev/flott/rpc/transport"
 	"github.com/flott-dev/flott/zkha/ha"
+	"github.com/flott-dev/flott/zkha/ha/hatest"
 )
 
 // leader is a real ResourceManager and Dispatcher with a running job, served over gRPC, and the four workers that a test plays for them:
@@ -38,7 +38,7 @@ type leader struct {
 	term        atomic.Pointer[term]
 	dialer      gateway.Dialer
 	driver      *driver
-	files       *files
+	files       *hatest.Files
 	coordinator *coordinator
 	job         ids.JobID
 	plan        *plan.Plan
@@ -59,7 +59,7 @@ type term struct {
 func newLeader(t *testing.T) *leader {
 	t.Helper()
 	l := &leader{
-		t: t, dialer: transport.NewDialer(transport.DialerConfig{}), driver: &driver{}, files: &files{data: map[string][]byte{}},
+		t: t, dialer: transport.NewDialer(transport.DialerConfig{}), driver: &driver{}, files: &hatest.Files{},
 		coordinator: &coordinator{}, job: ids.NewJobID(), foreign: ids.NewAllocationID(),
 	}
 	var graph *plan.JobGraph
@@ -301,38 +301,6 @@ type noStaging struct{}
 
 func (noStaging) Remove(context.Context) error              { return nil }
 func (noStaging) AddLeftover(context.Context, string) error { return nil }
-
-// files is ha.Files in memory.
-type files struct {
-	mu   sync.Mutex
-	data map[string][]byte
-}
-
-func (f *files) CreateOnce(_ context.Context, path string, data []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.data[path]; ok {
-		return fs.ErrExist
-	}
-	f.data[path] = data
-	return nil
-}
-
-func (f *files) Read(_ context.Context, path string, _ int) ([]byte, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if data, ok := f.data[path]; ok {
-		return data, nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (f *files) Delete(_ context.Context, path string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.data, path)
-	return nil
-}
 
 // ends are a worker's ends of its two streams.
 type ends struct {

@@ -1,32 +1,12 @@
 package plan
 
 import (
-	"iter"
 	"slices"
 
 	"github.com/flott-dev/flott/rpc/ids"
 )
 
-// Channel is one connection of a producing and a consuming subtask of an edge; with the EdgeID that is its identity. Channels are
-// computed on both sides and never listed on the wire.
-type Channel struct {
-	From, To int // subtasks
-}
-
-// Channels yields the channels of an edge, by producer, then by consumer.
-func Channels(g *JobGraph, e JobEdge) iter.Seq[Channel] {
-	from, _ := g.Vertex(e.From)
-	return func(yield func(Channel) bool) {
-		for i := range from.Parallelism {
-			first, last := Consumers(g, e, i)
-			for to := first; to <= last; to++ {
-				if !yield(Channel{i, to}) {
-					return
-				}
-			}
-		}
-	}
-}
+// The channels of an edge are computed on both sides, by these two, and never listed on the wire.
 
 // Consumers returns the first and the last consuming subtask of a producer, both inclusive.
 func Consumers(g *JobGraph, e JobEdge, from int) (first, last int) {

@@ -170,19 +170,19 @@ func TestChannels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := slices.Collect(Channels(g, g.Edges[0])), []Channel{{0, 0}, {0, 1}, {1, 0}, {1, 1}}; !slices.Equal(got, want) {
-		t.Errorf("hash: %v, want %v", got, want)
-	}
-	e := g.Edges[0]
-	e.Ship = Forward
-	if got, want := slices.Collect(Channels(g, e)), []Channel{{0, 0}, {1, 1}}; !slices.Equal(got, want) {
-		t.Errorf("forward: %v, want %v", got, want)
-	}
-	if a, b := Producers(g, e, 1); a != 1 || b != 1 {
-		t.Errorf("producers of a forward: %d to %d", a, b)
-	}
-	if a, b := Producers(g, g.Edges[0], 1); a != 0 || b != 1 {
-		t.Errorf("producers of a hash: %d to %d", a, b)
+	hash, forward := g.Edges[0], g.Edges[0]
+	forward.Ship = Forward
+	for _, c := range []struct {
+		edge        JobEdge
+		at          int
+		first, last int
+	}{{hash, 0, 0, 1}, {hash, 1, 0, 1}, {forward, 0, 0, 0}, {forward, 1, 1, 1}} {
+		if first, last := Consumers(g, c.edge, c.at); first != c.first || last != c.last {
+			t.Errorf("%s from %d: consumers %d to %d, want %d to %d", c.edge.Ship, c.at, first, last, c.first, c.last)
+		}
+		if first, last := Producers(g, c.edge, c.at); first != c.first || last != c.last {
+			t.Errorf("%s to %d: producers %d to %d, want %d to %d", c.edge.Ship, c.at, first, last, c.first, c.last)
+		}
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Bounds of a batch.
 const (
-	// MaxBatch is how many records a task handles before it looks for other work: the greatest capacity of a source's batch, and how many
-	// records of a batch Head.Batch hands on at once.
+	// MaxBatch is how many records a task handles before it looks for other work: what a source's Poll hands on at most, and how many
+	// records of a batch Head.Batch does.
 	MaxBatch = 512
 	// channelBatch is the greatest capacity of a batch in a channel. Whatever is done for a batch costs two tasks a lock and a wakeup, two
 	// processes several system calls. A writer with many channels keeps an open batch for each: they share out writerBatches.
@@ -85,7 +85,7 @@ func (p *batchPool[T]) get() *Batch[T] {
 	return &Batch[T]{values: make([]T, p.capacity), codec: p.codec, runs: p.runs, pool: p, size: p.size}
 }
 
-// NewBatch returns a batch for one goroutine: a source's reader fills it, the source's operator hands its records on and resets it.
+// NewBatch returns a batch for one goroutine, which fills it and drains it. Benchmarks of operators do, and tests.
 func NewBatch[T any](c Codec[T]) *Batch[T] { return newBatchPool(c, MaxBatch).get() }
 
 // Append adds a record and publishes it, and reports whether there was room. A full batch, one whose records differ from this one in
@@ -145,23 +145,6 @@ func (b *Batch[T]) append(v *T, t Time) appended {
 		return last
 	}
 	return taken
-}
-
-// Full reports whether Append would refuse any further record.
-func (b *Batch[T]) Full() bool { return b.added == len(b.values) || b.extra >= batchBytes }
-
-// Len returns how many records have been published.
-func (b *Batch[T]) Len() int { return int(b.n.Load()) }
-
-// Cap returns how many records go into the batch.
-func (b *Batch[T]) Cap() int { return len(b.values) }
-
-// At returns the record i and its time.
-func (b *Batch[T]) At(i int) (T, Time) {
-	if b.timed {
-		return b.values[i], b.times[i]
-	}
-	return b.values[i], NoTime
 }
 
 // each hands unread records to out, at most so many, and returns how many there were.

@@ -79,7 +79,7 @@ func (t *Table[K, V]) Len() int { return t.len }
 func (t *Table[K, V]) hash(k K) uint32 {
 	if t.texts != nil {
 		s := *(*string)(unsafe.Pointer(&k))
-		return t.texts.hash(s, printOf(s))
+		return t.texts.hash(s, fingerprintOf(s))
 	}
 	return t.cfg.Key.Local(k)
 }

@@ -47,6 +47,8 @@ type conn struct {
 const (
 	gatherShare = 8
 	gatherTime  = time.Millisecond
+	// answerTime is how long the reader lets answers gather then: a server sends each by itself, and each would wake two threads here.
+	answerTime = 250 * time.Microsecond
 )
 
 // keepBuffer is the largest buffer that is kept for the next call, or the next packet, bytes.
@@ -269,7 +271,14 @@ func (c *conn) send(packet []byte) error {
 // read is the reader goroutine.
 func (c *conn) read() {
 	var buf []byte
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	<-pause.C
 	for {
+		if c.r.Buffered() == 0 && c.busy() {
+			pause.Reset(answerTime)
+			<-pause.C
+		}
 		frame, err := wire.ReadFrame(c.r, c.cfg.MaxResponse, buf)
 		if err != nil {
 			c.fail(broken(err))
@@ -282,6 +291,13 @@ func (c *conn) read() {
 		}
 		buf = kept(frame) // a larger one may be the call's now
 	}
+}
+
+// busy says whether many calls are under way.
+func (c *conn) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) > gatherShare
 }
 
 // dispatch hands a response to its call; an error ends the connection.

@@ -61,6 +61,48 @@ func TestCallBehindManyThatWait(t *testing.T) {
 	}
 }
 
+// countedReads counts the reads of a connection that brought something.
+type countedReads struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (c countedReads) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.n.Add(1)
+	}
+	return n, err
+}
+
+// With many calls under way, answers that a server sends one by one are read several at a time.
+func TestAnswersGather(t *testing.T) {
+	const callers, calls = 64, 50
+	var reads atomic.Int64
+	s := serve(t, ipctest.Config{Simple: true, Handle: echo(t)})
+	c := client(t, ipc.Config{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		nc, err := d.DialContext(ctx, network, addr)
+		return countedReads{nc, &reads}, err
+	}})
+	peer := ipc.Peer{Addr: s.Addr(), Protocol: protocol, User: "a"}
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range calls {
+				if _, err := call(t.Context(), c, peer, "echo", "x"); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := reads.Load(); n > callers*calls/10 {
+		t.Errorf("%d answers took %d reads, want at most a tenth", callers*calls, n)
+	}
+}
+
 // Callers that give up at any moment neither disturb the others nor get an answer that is not theirs.
 func TestManyCallersSomeGiveUp(t *testing.T) {
 	s := serve(t, ipctest.Config{Simple: true, Handle: echo(t)})

@@ -1,9 +1,6 @@
 package operator
 
 import (
-	"reflect"
-	"unsafe"
-
 	"github.com/flott-dev/flott/rpc/plan"
 )
 
@@ -137,13 +134,7 @@ func (w *hashWriter[T, K]) Collect(v T, t Time) error {
 		return w.add(&w.chans[0], &v, t)
 	}
 	k := w.of(v)
-	g := 0
-	if w.hasher.kind == reflect.String { // a call less
-		g = plan.TextGroup(*(*string)(unsafe.Pointer(&k)), w.max)
-	} else {
-		g = w.hasher.group(&k, w.max)
-	}
-	return w.add(&w.chans[w.owner[g]], &v, t)
+	return w.add(&w.chans[w.owner[w.hasher.group(&k, w.max)]], &v, t)
 }
 
 // copyWriter is in front of a writer whose records are copied before they are shared with another goroutine.

@@ -98,7 +98,8 @@ func Murmur(h uint32) uint32 {
 // KeyGroup returns the key group of a key hash for this maximum parallelism.
 func KeyGroup(hash uint32, maxParallelism int) int { return groupOf(Murmur(hash), maxParallelism) }
 
-// TextGroup is KeyGroup of the KeyHash of a text.
+// TextGroup is KeyGroup of the KeyHash of a text. It is here, as WordGroup, because generic code, which is compiled in the job's package,
+// would not have the small functions inlined.
 func TextGroup(s string, maxParallelism int) int {
 	return groupOf(Murmur(KeyHash(unsafe.Slice(unsafe.StringData(s), len(s)))), maxParallelism)
 }

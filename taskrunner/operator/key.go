@@ -209,16 +209,13 @@ func (h *Hasher[K]) Local(k K) uint32 {
 }
 
 func (h *Hasher[K]) local(k K) uint32 {
-	switch {
-	case h.kind == reflect.String:
-		return uint32(maphash.String(h.seed, *(*string)(unsafe.Pointer(&k))))
-	case h.key.floats: // which can be the same and not be ==
+	if h.key.floats { // which can be the same and not be ==
 		return uint32(maphash.Bytes(h.seed, h.canonical(&k)))
 	}
 	return uint32(maphash.Comparable(h.seed, k))
 }
 
-// Text reports whether a key is a string.
+// Text reports whether a key is a string, for which package state has a hash of its own.
 func (h *Hasher[K]) Text() bool { return h.kind == reflect.String }
 
 // Exact reports whether keys are the same only when they are ==.
